@@ -1,0 +1,3 @@
+"""emofuse: multimodal emotion recognition on IEMOCAP, from the raw release to an evaluation that can be trusted."""
+
+__version__ = "0.1.0"
