@@ -1,0 +1,42 @@
+"""Where clips lie, and the manifest of each dialog's clips; pure standard library, for the Snakefile imports it."""
+
+import os
+from pathlib import Path
+
+from emofuse import release, store
+
+SUFFIXES = {"text": ".txt", "audio": ".wav", "video": ".mp4"}
+COLUMNS = ("turn", "status", "bytes", "frames", "checksum", "note")
+
+
+def manifest_path(clips_root, modality, dialog):
+    """`<clips_root>/audio/<dialog>.manifest.tsv`."""
+    return Path(clips_root) / modality / f"{dialog}.manifest.tsv"
+
+
+def clip_path(clips_root, modality, turn_id):
+    """`<clips_root>/audio/<dialog>/<turn>.wav`."""
+    return Path(clips_root) / modality / release.dialog_of(turn_id) / f"{turn_id}{SUFFIXES[modality]}"
+
+
+def read_manifests(paths):
+    """The rows of manifests by turn id, all values as strings.
+
+    Their columns: turn; status (ok, missing, unreadable, past_end, no_words); bytes; frames (video frames, samples or
+    words); checksum (SHA-256 of the clip); note.
+    """
+    return {row["turn"]: row for path in paths for row in store.read_tsv(path)}
+
+
+def missing_clips(clips_root, modality, dialog):
+    """Ids of the turns whose clips the dialog's manifest calls ok but which are gone; none without a manifest."""
+    try:
+        rows = store.read_tsv(manifest_path(clips_root, modality, dialog))
+    except FileNotFoundError:
+        return []
+    try:
+        there = set(os.listdir(Path(clips_root) / modality / dialog))
+    except FileNotFoundError:
+        there = set()
+    turns = [row["turn"] for row in rows if row["status"] == "ok"]
+    return [turn for turn in turns if f"{turn}{SUFFIXES[modality]}" not in there]
