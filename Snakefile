@@ -1,0 +1,29 @@
+"""emofuse: from the raw IEMOCAP release to per-turn clips, fine-tuned encoders, their fusion and an honest evaluation.
+
+    snakemake --cores 8 --config 'corpus={root: /data/IEMOCAP_full_release}'     the real run
+    snakemake --cores 2 --configfile config/demo.yaml                            the demo, on input that it makes itself
+    snakemake --cores 2 check                                                    look at the release, train nothing
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/demo.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/clips.smk"
+include: "workflow/rules/encoders.smk"
+include: "workflow/rules/fusion.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/<corpus>/<run>/report.html",

@@ -1,0 +1,111 @@
+"""Read and validate the config; find the dialogs; helpers of the rules."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.utils import validate
+
+SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from emofuse import clip_files, configuration, demo_plan, fingerprint as fingerprints, outputs, release, systems
+from emofuse.errors import EmofuseError
+
+
+def mistakes_as_messages(function, *arguments):
+    """Call a function of the package; what the user can mend becomes Snakemake's plain error."""
+    try:
+        return function(*arguments)
+    except EmofuseError as error:
+        raise WorkflowError(str(error)) from None
+
+
+SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
+mistakes_as_messages(configuration.check_config, config, SCHEMA)
+validate(config, str(SCHEMA))
+mistakes_as_messages(configuration.check_choices, config)
+
+CORPUS = config["corpus"]["name"]
+RUN = config["run"]
+GENERATED = config["corpus"]["generate"]
+MODALITIES = [m for m in systems.MODALITIES if m in config["fusion"]]
+SPLITS = [f"session{session}" for session in config["corpus"]["sessions"]]
+SEEDS = config["seeds"]
+
+
+pathvars:
+    corpus=CORPUS,
+    run=RUN,
+
+
+wildcard_constraints:
+    dialog=release.DIALOG_NAME,
+    modality="text|audio|video",
+    encoder="[a-z0-9][a-z0-9_-]*",
+    split="session[1-5]",
+    seed=r"\d+",
+
+
+def corpus_dialogs():
+    """The root of the release tree and the names of its dialogs."""
+    corpus = config["corpus"]
+    if GENERATED:
+        return Path(demo_plan.ROOT), [d for d in demo_plan.DIALOGS if release.session_of(d) in corpus["sessions"]]
+    root = release.find_root(corpus["root"])
+    if corpus["dialogs"]:
+        return root, release.read_dialog_list(corpus["dialogs"])
+    return root, release.scan_dialogs(root, corpus["sessions"])
+
+
+ROOT, DIALOGS = mistakes_as_messages(corpus_dialogs)
+
+
+def existing(*paths):
+    """The paths that are there, or will be because the workflow makes them; the index jobs report the others."""
+    return [str(path) for path in paths if GENERATED or path.exists()]
+
+
+# A dialog without a label file has no turns; indexing reports it.
+LABELLED_DIALOGS = [d for d in DIALOGS if existing(release.label_path(ROOT, d))]
+
+
+def fingerprint(script):
+    """Hash of the code that the results of workflow/scripts/<script>.py depend on."""
+    return fingerprints.fingerprint(SCRIPTS / f"{script}.py")
+
+
+def manifests(modality):
+    """The manifests of all dialogs' clips of one modality."""
+    return [f"results/{CORPUS}/clips/{modality}/{dialog}.manifest.tsv" for dialog in LABELLED_DIALOGS]
+
+
+def check_rerun_triggers():
+    """Warn where a profile would make Snakemake rerun too much or too little."""
+    triggers = {str(trigger) for trigger in workflow.rerun_triggers}
+    wanted = {"mtime", "params", "input", "software-env"}
+    if triggers != wanted:
+        logger.warning(
+            f"The rerun triggers are [{', '.join(sorted(triggers))}]; emofuse needs [{', '.join(sorted(wanted))}]:"
+            " without params edited code and settings go unnoticed, and with code each touched script reruns all of its"
+            " jobs, GPU hours included. Copy rerun-triggers from profiles/default/config.yaml into your profile."
+        )
+
+
+def void_damaged_manifests():
+    """Remove the manifest of each dialog that has lost a clip, so that Snakemake cuts that dialog again.
+
+    Snakemake does not look inside a directory() output; a deleted clip would go unnoticed until a training fails on it.
+    """
+    for modality in MODALITIES:
+        for dialog in LABELLED_DIALOGS:
+            gone = clip_files.missing_clips(f"results/{CORPUS}/clips", modality, dialog)
+            if gone:
+                logger.warning(f"{modality} clips of {dialog} are gone ({', '.join(gone[:3])}, {len(gone)} in all): cut again.")
+                clip_files.manifest_path(f"results/{CORPUS}/clips", modality, dialog).unlink()
+
+
+if workflow.is_main_process:
+    check_rerun_triggers()
+    void_damaged_manifests()

@@ -1,0 +1,77 @@
+"""Writes the embedding and the logits of every turn that has a clip, from one fine-tuned encoder."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import torch
+from tqdm import tqdm
+
+from emofuse.clip_files import read_manifests
+from emofuse.encoders import checkpoint_hash, load_classifier, load_processor
+from emofuse.inputs import Collator, TurnDataset, make_inputs
+from emofuse.splits import read_split
+from emofuse.store import read_json, read_parquet, write_parquet
+from emofuse.training import prepare_device
+
+
+def embed(turns, split, manifests, clips, encoder_folder, modality, encoder, split_name, seed, output):
+    """Write the Parquet store of one modality, encoder, split and seed: a row for each turn of the corpus, labelled or
+    not, in turn order: turn_id, part (null outside the split), embedding and logits (fixed-size lists of float32).
+
+    encoder_folder: what `fine_tune` wrote. Metadata: modality, encoder, model, revision, split, seed, pooling, checkpoint
+    (sha256), classes (JSON), left_out (JSON: turn -> why it has no clip).
+    """
+    trained = read_json(f"{encoder_folder}/training.json")
+    settings = trained["settings"]
+    device = prepare_device(trained["training"]["device"], trained["training"]["threads"])
+    table, classes = read_split(split)
+    manifest = read_manifests(manifests)
+    corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()
+    left_out = {turn: manifest[turn]["status"] for turn in corpus if manifest[turn]["status"] != "ok"}
+    usable = [turn for turn in corpus if turn not in left_out]
+
+    model = load_classifier(encoder_folder, settings["pooling"]).to(device)
+    inputs = make_inputs(modality, load_processor(f"{encoder_folder}/processor", modality), model.backbone.config, settings)
+    data = TurnDataset(inputs, clips, modality, usable, manifest)
+    order = np.argsort(data.lengths, kind="stable")  # like lengths together: little padding
+    embedding = np.zeros((len(usable), model.head.in_features), np.float32)
+    logits = np.zeros((len(usable), len(classes)), np.float32)
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.Subset(data, order.tolist()),
+        batch_size=settings["eval_batch_size"],
+        collate_fn=Collator(inputs),
+        num_workers=trained["training"]["loader_workers"],
+    )
+    done = 0
+    with torch.inference_mode():
+        for batch in tqdm(loader, desc=f"embed {modality}", unit="batch"):
+            on_device = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
+            result = model(on_device, batch["window_turn"].to(device))
+            rows = order[done : done + len(result["logits"])]
+            embedding[rows] = result["embedding"].float().cpu().numpy()
+            logits[rows] = result["logits"].float().cpu().numpy()
+            done += len(rows)
+
+    part_of = dict(zip(table["turn_id"].to_pylist(), table["part"].to_pylist(), strict=True))
+    store = pa.table(
+        {
+            "turn_id": pa.array(usable),
+            "part": pa.array([part_of.get(turn) for turn in usable], pa.string()),
+            "embedding": pa.FixedSizeListArray.from_arrays(embedding.ravel(), embedding.shape[1]),
+            "logits": pa.FixedSizeListArray.from_arrays(logits.ravel(), logits.shape[1]),
+        }
+    )
+    metadata = {
+        "modality": modality,
+        "encoder": encoder,
+        "model": settings["model"],
+        "revision": settings["revision"],
+        "split": split_name,
+        "seed": str(seed),
+        "pooling": settings["pooling"],
+        "checkpoint": checkpoint_hash(encoder_folder),
+        "classes": json.dumps(classes),
+        "left_out": json.dumps(left_out),
+    }
+    write_parquet(output, store, metadata)

@@ -1,0 +1,139 @@
+"""The one classifier of all modalities: a Transformers backbone, a pooling, dropout and a linear layer; how it is loaded and saved."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
+
+from emofuse.errors import EmofuseError
+
+PROCESSORS = {"text": AutoTokenizer, "audio": AutoFeatureExtractor, "video": AutoImageProcessor}
+
+
+class EmotionClassifier(nn.Module):
+    """Backbone, pooling over time, mean over a turn's windows (this is the embedding), dropout, linear layer.
+
+    A turn that is longer than its encoder takes comes as several windows; their pooled vectors are averaged, so that each
+    turn has one embedding of width `backbone.config.hidden_size` whatever its length.
+    """
+
+    def __init__(self, backbone, classes, pooling, dropout):
+        super().__init__()
+        self.backbone = backbone
+        self.pooling = pooling
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(backbone.config.hidden_size, classes)
+        self.convolutions = PerWindowConvolutions.of(backbone)
+
+    def forward(self, inputs, window_turn, labels=None):
+        """inputs: what the modality's processor makes of W windows. window_turn: int64 (W,), the turn (0..N-1, ascending) of
+        each window. labels: int64 (N,). Returns loss (scalar, with labels only), logits (N, classes), embedding (N, width).
+        """
+        if self.convolutions:
+            self.convolutions.lengths = inputs["attention_mask"].sum(1).tolist()
+        states = self.backbone(**inputs).last_hidden_state
+        pooled = self._pool(states, inputs.get("attention_mask")).float()
+        turns = int(window_turn[-1]) + 1
+        counts = torch.bincount(window_turn, minlength=turns).to(pooled.dtype)
+        embedding = pooled.new_zeros(turns, pooled.shape[1]).index_add(0, window_turn, pooled) / counts[:, None]
+        logits = self.head(self.dropout(embedding))
+        result = {"logits": logits, "embedding": embedding}
+        if labels is not None:
+            result = {"loss": nn.functional.cross_entropy(logits.float(), labels), **result}
+        return result
+
+    def _pool(self, states, mask):
+        """(W, T, width) -> (W, width): the first vector, or the mean over real positions (never over padding)."""
+        if self.pooling == "cls":
+            return states[:, 0]
+        if mask is None:
+            return states.mean(1)
+        if mask.shape[1] != states.shape[1]:  # sound: the mask counts samples, the states are frames
+            mask = self.backbone._get_feature_vector_attention_mask(states.shape[1], mask)
+        mask = mask[:, :, None].to(states.dtype)
+        return (states * mask).sum(1) / mask.sum(1)
+
+
+class PerWindowConvolutions:
+    """Runs a speech backbone's convolutions on each window without its padding, then pads the frames.
+
+    wav2vec2-base and HuBERT-base normalise their first layer over time (`feat_extract_norm="group"`), so padding would leak
+    into every frame and an embedding would depend on what else is in its batch. After the convolutions the attention mask
+    does its work. Replaces the module's `forward` in place, which leaves names and saved weights as they are.
+    """
+
+    def __init__(self, module):
+        self.convolve = module.forward
+        self.lengths = None
+        module.forward = self
+
+    @classmethod
+    def of(cls, backbone):
+        """The wrapper, for a backbone that hears raw waveforms; else None."""
+        module = getattr(backbone, "feature_extractor", None)
+        return cls(module) if isinstance(module, nn.Module) else None
+
+    def __call__(self, input_values):
+        """(W, samples) -> (W, channels, frames)."""
+        rows = [
+            self.convolve(row[None, :length])[0].T for row, length in zip(input_values, self.lengths, strict=True)
+        ]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True).transpose(1, 2)
+
+
+def load_pretrained(model, revision, modality, setting):
+    """Backbone and processor of a Hub id or local folder, from safetensors, without remote code.
+
+    `setting` names the config key in error messages. Raises EmofuseError if anything of it is not there.
+    """
+    local = Path(model).is_dir()
+    source = {"pretrained_model_name_or_path": str(model), "trust_remote_code": False}
+    if not local:
+        source["revision"] = revision
+    try:
+        backbone = AutoModel.from_pretrained(**source, use_safetensors=True, dtype=torch.float32)
+        processor = PROCESSORS[modality].from_pretrained(**source)
+    except Exception as error:  # the hub client, the loaders and the config classes each raise their own kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EmofuseError(
+            f"{setting}: the encoder '{model}' {'cannot be loaded' if local else 'is not there and cannot be downloaded'}"
+            f" ({reason}).\n"
+            "Two ways to put it there: run once on a machine with network (the hub's cache, HF_HOME, may be shared or"
+            f" copied),\nor set {setting} to a local folder that holds config.json, model.safetensors and its processor files."
+        ) from error
+    if not hasattr(backbone.config, "hidden_size"):
+        raise EmofuseError(f"{setting}: '{model}' ({type(backbone).__name__}) states no hidden_size, so it has no embedding.")
+    return backbone, processor
+
+
+def save_classifier(classifier, folder):
+    """Write the backbone as Transformers saves it (model.safetensors, config.json) and head.safetensors into `folder`."""
+    classifier.backbone.save_pretrained(folder)
+    head = {name: tensor.contiguous() for name, tensor in classifier.head.state_dict().items()}
+    save_file(head, Path(folder) / "head.safetensors", metadata={"format": "pt"})
+
+
+def load_classifier(folder, pooling):
+    """The EmotionClassifier that `save_classifier` wrote, in evaluation mode."""
+    head = load_file(Path(folder) / "head.safetensors")
+    backbone = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
+    classifier = EmotionClassifier(backbone, head["weight"].shape[0], pooling, dropout=0.0)
+    classifier.head.load_state_dict(head)
+    return classifier.eval()
+
+
+def load_processor(folder, modality):
+    """The processor saved beside a fine-tuned encoder."""
+    return PROCESSORS[modality].from_pretrained(folder, trust_remote_code=False)
+
+
+def checkpoint_hash(folder):
+    """sha256 (hex) over the weights of backbone and head: names a fine-tuned encoder beyond doubt."""
+    digest = hashlib.sha256()
+    for name in ("model.safetensors", "head.safetensors"):
+        with open(Path(folder) / name, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

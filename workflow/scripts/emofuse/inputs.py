@@ -1,0 +1,183 @@
+"""Turns clips into what an encoder takes: windows of words, sound or frames, and their batches."""
+
+import math
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from emofuse.clip_files import clip_path
+from emofuse.errors import EmofuseError
+
+SAMPLE_RATE = 16_000
+
+
+def make_inputs(modality, processor, backbone_config, settings):
+    """The TextInputs, AudioInputs or VideoInputs for an encoder; `settings` are its config entries."""
+    if modality == "text":
+        return TextInputs(processor, settings["max_tokens"])
+    if modality == "audio":
+        return AudioInputs(processor, settings["max_seconds"])
+    frames = getattr(backbone_config, "num_frames", None)
+    if frames is None:
+        raise EmofuseError(f"a video encoder must say its number of frames; {type(backbone_config).__name__} has no num_frames")
+    return VideoInputs(processor, frames, settings["stride"], settings["eval_windows"], settings["mirror"])
+
+
+class TextInputs:
+    """Words through the encoder's own tokenizer, cut at `max_tokens` tokens."""
+
+    def __init__(self, tokenizer, max_tokens):
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+
+    def windows(self, path, length, rng=None):
+        """The turn's text, as one window."""
+        return [Path(path).read_text(encoding="utf-8").strip()]
+
+    def batch(self, windows):
+        """Token ids and attention mask, int64 (W, tokens), padded to the longest of the batch."""
+        return self.tokenizer(windows, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
+
+
+class AudioInputs:
+    """16 kHz sound through the encoder's own feature extractor, at most `max_seconds` a window.
+
+    Longer turns are sliced: in training one slice, drawn anew in each epoch; in evaluation as few evenly spaced slices as
+    cover the turn.
+    """
+
+    def __init__(self, extractor, max_seconds):
+        self.extractor = extractor
+        self.most = int(max_seconds * SAMPLE_RATE)
+
+    def windows(self, path, length, rng=None):
+        """float32 waveforms in -1..1; with `rng` one random slice, without it the slices for evaluation."""
+        with wave.open(str(path)) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32_768
+        slack = max(0, len(samples) - self.most)
+        if rng is not None:
+            starts = [int(rng.integers(slack + 1))]
+        else:
+            starts = np.linspace(0, slack, max(1, math.ceil(len(samples) / self.most))).astype(int)
+        return [samples[start : start + self.most] for start in starts]
+
+    def batch(self, windows):
+        """The extractor's output: for waveform encoders input_values float32 (W, samples) and attention_mask (W, samples)."""
+        return self.extractor(
+            windows, sampling_rate=SAMPLE_RATE, padding=True, return_attention_mask=True, return_tensors="pt"
+        )
+
+
+class VideoInputs:
+    """Frames through the encoder's own image processor, every `stride`-th of a window.
+
+    In training one window, drawn anew in each epoch and mirrored with probability `mirror`; in evaluation `eval_windows`
+    evenly spaced windows, not mirrored (one where the clip is no longer than a window). A clip shorter than a window
+    repeats its last frame.
+    """
+
+    def __init__(self, processor, frames, stride, eval_windows, mirror):
+        self.processor = processor
+        self.frames = frames
+        self.stride = stride
+        self.eval_windows = eval_windows
+        self.mirror = mirror
+        self.kept = None  # path -> uint8 frames (T, 3, height, width) already resized, while they fit into memory
+
+    def keep_in_memory(self, total_frames, megabytes):
+        """Keep resized frames between epochs if all `total_frames` of the data set fit into `megabytes`."""
+        size = self.processor.crop_size if self.processor.do_center_crop else self.processor.size
+        if total_frames * 3 * size["height"] * size["width"] <= megabytes * 2**20:
+            self.kept = {}
+
+    def windows(self, path, length, rng=None):
+        """uint8 (frames, 3, height, width) each; `length` is the clip's number of frames."""
+        span = (self.frames - 1) * self.stride + 1
+        slack = max(0, length - span)
+        if rng is not None:
+            starts = [int(rng.integers(slack + 1))]
+        else:
+            starts = np.linspace(0, slack, self.eval_windows if slack else 1).astype(int)
+        indices = [np.minimum(start + self.stride * np.arange(self.frames), length - 1) for start in starts]
+        pictures = self._pictures(path, length, sorted({int(i) for window in indices for i in window}))
+        windows = [np.stack([pictures[int(i)] for i in window]) for window in indices]
+        if rng is not None and rng.random() < self.mirror:
+            windows = [np.ascontiguousarray(window[..., ::-1]) for window in windows]
+        return windows
+
+    def _pictures(self, path, length, wanted):
+        """Frame number -> uint8 (3, height, width), resized and cropped by the processor."""
+        if self.kept is None:
+            return dict(zip(wanted, self._resized(read_frames(path, wanted)), strict=True))
+        if path not in self.kept:
+            self.kept[path] = self._resized(read_frames(path, range(length)))
+        return self.kept[path]
+
+    def _resized(self, pictures):
+        out = self.processor(pictures, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
+        return out.astype(np.uint8)
+
+    def batch(self, windows):
+        """pixel_values float32 (W, frames, 3, height, width), rescaled and normalised as the processor says."""
+        pixels = torch.from_numpy(np.stack(windows)).float()
+        if self.processor.do_rescale:
+            pixels = pixels * self.processor.rescale_factor
+        if self.processor.do_normalize:
+            mean = torch.tensor(self.processor.image_mean).view(3, 1, 1)
+            pixels = (pixels - mean) / torch.tensor(self.processor.image_std).view(3, 1, 1)
+        return {"pixel_values": pixels}
+
+
+def read_frames(path, wanted):
+    """The frames with the numbers `wanted` (ascending) of a video file, as RGB arrays uint8 (height, width, 3)."""
+    wanted, pictures = list(wanted), []
+    with av.open(str(path)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number == wanted[len(pictures)]:
+                pictures.append(frame.to_ndarray(format="rgb24"))
+                if len(pictures) == len(wanted):
+                    return pictures
+    raise EmofuseError(f"{path} ends after {number + 1} frames but its manifest says more; delete it and run again.")
+
+
+class TurnDataset(torch.utils.data.Dataset):
+    """The turns of one modality: windows and label by number. Random choices depend on seed, epoch and turn alone, so
+    that a resumed training draws the same as an undisturbed one."""
+
+    def __init__(self, inputs, clips, modality, turns, manifest, labels=None, seed=None):
+        """clips: folder of all clips. turns: turn ids. manifest: turn id -> manifest row. labels: int64 (N,) or None.
+        seed: for training; None for evaluation, where nothing is random."""
+        self.inputs = inputs
+        self.paths = [clip_path(clips, modality, turn) for turn in turns]
+        self.lengths = [int(manifest[turn]["frames"]) for turn in turns]
+        self.labels = labels
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch):
+        """Called by the Trainer's data loader at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        rng = None if self.seed is None else np.random.default_rng([self.seed, self.epoch, index])
+        windows = self.inputs.windows(self.paths[index], self.lengths[index], rng)
+        return {"windows": windows, "label": None if self.labels is None else int(self.labels[index])}
+
+
+class Collator:
+    """Makes a batch of TurnDataset items: all their windows, the turn of each window, the labels."""
+
+    def __init__(self, inputs):
+        self.inputs = inputs
+
+    def __call__(self, items):
+        batch = {"window_turn": torch.tensor([i for i, item in enumerate(items) for _ in item["windows"]])}
+        if items[0]["label"] is not None:
+            batch["labels"] = torch.tensor([item["label"] for item in items])
+        return {**batch, "inputs": dict(self.inputs.batch([w for item in items for w in item["windows"]]))}

@@ -1,0 +1,224 @@
+"""Fine-tunes one encoder on one split with Transformers' Trainer and keeps the epoch that did best on validation."""
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+import transformers
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from transformers import Trainer, TrainingArguments
+from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.trainer_utils import get_last_checkpoint
+
+from emofuse.clip_files import read_manifests
+from emofuse.encoders import EmotionClassifier, checkpoint_hash, load_pretrained, save_classifier
+from emofuse.errors import EmofuseError
+from emofuse.inputs import Collator, TurnDataset, make_inputs
+from emofuse.splits import read_split
+from emofuse.store import write_json, write_parquet
+
+
+class LengthGroupedTrainer(Trainer):
+    """A Trainer whose training batches hold turns of like length, by lengths known without decoding anything."""
+
+    def _get_train_sampler(self, train_dataset=None):
+        return LengthGroupedSampler(
+            self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths=self.train_dataset.lengths
+        )
+
+
+def fine_tune(split, manifests, clips, modality, encoder, settings, training, seed, output, state, tensorboard, code):
+    """Train on the split's training part, choose the epoch on its validation part, save into the folder `output`.
+
+    split: path of the split file. manifests: paths of the modality's clip manifests. clips: folder of all clips. encoder:
+    its name in the config. settings: the encoder's config entries. training: the config's entries for all encoders.
+    state: folder for resume states, one subfolder for each set of inputs, removed on success. code: fingerprint of the
+    code, part of that key. Without a validation part the last epoch is kept. The test part is not looked at.
+    """
+    began = time.monotonic()
+    device = prepare_device(training["device"], training["threads"])
+    table, classes = read_split(split)
+    manifest = read_manifests(manifests)
+    key = _digest([settings, training, seed, code], [split, *manifests])
+    setting = f"encoders.{modality}.{encoder}.model"
+    transformers.set_seed(seed)  # before the head's random weights are drawn
+    backbone, processor = load_pretrained(settings["model"], settings["revision"], modality, setting)
+    model = EmotionClassifier(backbone, len(classes), settings["pooling"], settings["dropout"])
+    inputs = make_inputs(modality, processor, backbone.config, settings)
+    usable = _with_clips(table.to_pylist(), manifest)
+    data = {}
+    for part in ("train", "val"):
+        rows = [t for t in usable if t["part"] == part]
+        labels = np.array([classes.index(t["class"]) for t in rows], dtype=np.int64)
+        data[part] = TurnDataset(
+            inputs, clips, modality, [t["turn_id"] for t in rows], manifest, labels, seed if part == "train" else None
+        )
+    if not len(data["train"]):
+        raise EmofuseError(f"{split}: no turn of the training part has a clip under {clips}/{modality}")
+    validated = len(data["val"]) > 0
+    if modality == "video" and not training["loader_workers"]:
+        inputs.keep_in_memory(sum(map(sum, (data["train"].lengths, data["val"].lengths))), training["cache_mb"])
+
+    folder = _state_folder(Path(state), key)
+    os.environ["TENSORBOARD_LOGGING_DIR"] = f"{tensorboard}/{key}"
+    trainer = LengthGroupedTrainer(
+        model=model,
+        args=_arguments(folder, settings, training, seed, device, validated),
+        train_dataset=data["train"],
+        eval_dataset=data["val"] if validated else None,
+        data_collator=Collator(inputs),
+        compute_metrics=_scores if validated else None,
+    )
+    resumed = get_last_checkpoint(folder)
+    if resumed:
+        print(f"resuming from {resumed}")
+    try:
+        result = trainer.train(resume_from_checkpoint=resumed)
+    except torch.OutOfMemoryError as error:
+        raise EmofuseError(
+            f"the device ran out of memory ({error}).\nLower encoders.{modality}.{encoder}.batch_size, with"
+            " gradient_accumulation raised by the same factor to keep the effective batch."
+        ) from error
+    if not np.isfinite(result.training_loss):
+        raise EmofuseError(
+            f"the training loss is {result.training_loss}: lower encoders.{modality}.{encoder}.learning_rate"
+        )
+
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    save_classifier(trainer.model, output)
+    processor.save_pretrained(output / "processor")
+    write_parquet(output / "history.parquet", _history(trainer.state.log_history))
+    best = trainer.state.best_global_step if validated else trainer.state.global_step
+    steps_per_epoch = trainer.state.max_steps / trainer.args.num_train_epochs
+    write_json(
+        output / "training.json",
+        {
+            "modality": modality,
+            "encoder": encoder,
+            "settings": settings,
+            "training": training,
+            "seed": seed,
+            "classes": classes,
+            "turns": {part: len(rows) for part, rows in data.items()},
+            "best_epoch": round(best / steps_per_epoch),
+            "best_val_wa": trainer.state.best_metric if validated else None,
+            "checkpoint": checkpoint_hash(output),
+            "parameters": sum(p.numel() for p in trainer.model.parameters()),
+            "device": torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine(),
+            "seconds": round(time.monotonic() - began, 2),
+            "samples_per_second": result.metrics["train_samples_per_second"],
+            "peak_memory_mb": round(_peak_memory(device)),
+            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        },
+    )
+    shutil.rmtree(folder)
+
+
+def prepare_device(wanted, threads):
+    """'cuda' or 'cpu' for the config's `auto | cuda | cpu`; fixes what would make two runs differ.
+
+    The number of threads changes floating-point results, so it comes from config and not from the machine.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise EmofuseError("training.device is 'cuda' but PyTorch sees no GPU; set it to 'auto' or 'cpu', or mend the driver")
+    device = "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return device
+
+
+def _with_clips(turns, manifest):
+    """The turns that have a clip; those without are named in the log (and in the manifests, with their reasons)."""
+    missing = [t["turn_id"] for t in turns if manifest[t["turn_id"]]["status"] != "ok"]
+    if missing:
+        print(f"left out, for want of a clip: {', '.join(missing)}")
+    return [t for t in turns if t["turn_id"] not in missing]
+
+
+def _arguments(folder, settings, training, seed, device, validated):
+    each_epoch = "epoch" if validated else "no"
+    return TrainingArguments(
+        output_dir=str(folder),
+        learning_rate=settings["learning_rate"],
+        num_train_epochs=settings["epochs"],
+        per_device_train_batch_size=settings["batch_size"],
+        per_device_eval_batch_size=settings["eval_batch_size"],
+        gradient_accumulation_steps=settings["gradient_accumulation"],
+        weight_decay=settings["weight_decay"],
+        warmup_steps=settings["warmup"],  # below 1: a share of all steps
+        bf16=device == "cuda" and torch.cuda.is_bf16_supported(),
+        use_cpu=device == "cpu",
+        eval_strategy=each_epoch,
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=validated,
+        metric_for_best_model="wa",
+        greater_is_better=True,
+        logging_steps=training["logging_steps"],
+        logging_nan_inf_filter=False,  # a loss that is not a number must show
+        report_to="tensorboard",
+        dataloader_num_workers=training["loader_workers"],
+        remove_unused_columns=False,
+        label_names=["labels"],
+        seed=seed,
+    )
+
+
+def _scores(prediction):
+    """WA and UA of the validation part (logits (N, classes), labels (N,))."""
+    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+    guess = logits.argmax(-1)
+    return {
+        "wa": accuracy_score(prediction.label_ids, guess),
+        "ua": balanced_accuracy_score(prediction.label_ids, guess),
+    }
+
+
+def _history(log):
+    """The Trainer's log as a table: step, epoch, part (train | val), loss, wa, ua (null for train)."""
+    rows = []
+    for entry in log:
+        if "eval_loss" in entry:
+            scores = (entry["eval_loss"], entry["eval_wa"], entry["eval_ua"])
+            rows.append((entry["step"], entry["epoch"], "val", *scores))
+        elif "loss" in entry:
+            rows.append((entry["step"], entry["epoch"], "train", entry["loss"], None, None))
+    names = ("step", "epoch", "part", "loss", "wa", "ua")
+    types = (pa.int64(), pa.float64(), pa.string(), pa.float64(), pa.float64(), pa.float64())
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return pa.table({n: pa.array(c, t) for n, c, t in zip(names, columns, types, strict=True)})
+
+
+def _state_folder(state, key):
+    """The folder for this training's resume state; states of other inputs or settings are removed, aloud."""
+    for other in sorted(state.glob("*")):
+        if other.name != key:
+            print(f"{other}: a state of other inputs or settings; training starts afresh and removes it")
+            shutil.rmtree(other)
+    folder = state / key
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _digest(values, paths):
+    """16 hex digits over values (JSON) and the contents of files."""
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
+    for path in paths:
+        digest.update(Path(path).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _peak_memory(device):
+    """Peak memory in MB: of the GPU where one is used, else of the process."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
