@@ -44,24 +44,26 @@ MAJORITY = System("majority", "baseline", "", "", ())
 CHOSEN = System("chosen", "chosen", "", "", ())
 
 
-def systems(encoders, classifiers):
+def systems(encoders, classifiers, early=COMBINATIONS[1:]):
     """Every system of a run, in the fixed order of `System.order`.
 
-    `encoders` maps a modality to its encoder's name; `classifiers` are those to train (svm, xgboost, mlp). The plain
-    argmax needs no training and is always there. One modality has nothing to fuse: its encoder is the only system.
+    `encoders` maps a modality to its encoder's name; `classifiers` are those to train (svm, xgboost, mlp); `early` are
+    the combinations of early fusion (encoders of unequal width can only be concatenated). The plain argmax needs no
+    training and is always there. One modality has nothing to fuse: its encoder is the only system.
     """
-    found = [system for name in dict.fromkeys(["argmax", *classifiers]) for system in systems_of(name, encoders)]
-    return sorted(found, key=lambda system: system.order)
+    names = dict.fromkeys(["argmax", *classifiers])
+    return sorted((system for name in names for system in systems_of(name, encoders, early)), key=lambda s: s.order)
 
 
-def systems_of(classifier, encoders):
+def systems_of(classifier, encoders, early=COMBINATIONS[1:]):
     """The systems that one classify job makes: those of one `classifier`, in the fixed order.
 
     argmax makes the single modalities and the late fusions by sum and product (the argmax of a concatenation would be
-    a modality, not a class); each other classifier makes early and late fusion by sum, product and concatenation.
+    a modality, not a class); each other classifier makes early fusion as `early` says and late fusion by sum, product
+    and concatenation.
     """
     modalities = tuple(modality for modality in MODALITIES if modality in encoders)
-    fusions = [("early", how) for how in COMBINATIONS[1:]] + [("late", how) for how in COMBINATIONS[1:]]
+    fusions = [("early", how) for how in COMBINATIONS if how in early] + [("late", how) for how in COMBINATIONS[1:]]
     singles = []
     if classifier == "argmax":
         fusions = [("late", "sum"), ("late", "product")]

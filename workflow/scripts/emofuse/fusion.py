@@ -1,0 +1,165 @@
+"""Brings the modalities' vectors of the same turns together: alignment, scaling, combination."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from emofuse.errors import EmofuseError, listing
+from emofuse.store import read_metadata, read_parquet
+
+
+@dataclass
+class Aligned:
+    """The turns of a split that every modality has, in the order of their ids, and their vectors.
+
+    `turns`, `parts`, `truth`: (n,) str; `logits[modality]`: (n, classes) float64; `embeddings[modality]`: (n, d)
+    float64, an empty dict where they were not asked for. `left_out` gives, for each turn of the split that some
+    modality lacks, the reason.
+    """
+
+    split: str
+    classes: list[str]
+    encoders: dict[str, str]
+    turns: np.ndarray
+    parts: np.ndarray
+    truth: np.ndarray
+    logits: dict[str, np.ndarray]
+    embeddings: dict[str, np.ndarray]
+    left_out: dict[str, str]
+
+
+def align(stores, split_path, seed, embeddings=True):
+    """Read the modalities' embedding files and keep the turns of the split that all of them have.
+
+    `stores` maps a modality to its Parquet file; `embeddings=False` reads the logits only. The files must be of this
+    split, this seed and these classes, speak of the same turns (rows and left-out turns together), and put each turn
+    into the part that the split file says. Raises EmofuseError with everything that is wrong.
+    """
+    split, classes, parts, truth = read_split(split_path)
+    columns = ["turn_id", "part", "logits"] + (["embedding"] if embeddings else [])
+    metadata = {modality: read_metadata(path) for modality, path in stores.items()}
+    tables = {modality: read_parquet(path, columns=columns) for modality, path in stores.items()}
+    rows = {modality: {t: i for i, t in enumerate(tables[modality]["turn_id"].to_pylist())} for modality in stores}
+    missing = {modality: json.loads(metadata[modality]["left_out"]) for modality in stores}
+    known = {modality: rows[modality].keys() | missing[modality].keys() for modality in stores}
+
+    problems = []
+    for modality, path in stores.items():
+        expected = {"modality": modality, "split": split, "seed": str(seed), "classes": classes}
+        found = {**metadata[modality], "classes": json.loads(metadata[modality]["classes"])}
+        problems += [
+            f"{path}: {key} is {found[key]!r}, not {value!r}" for key, value in expected.items() if found[key] != value
+        ]
+        if len(rows[modality]) < tables[modality].num_rows:
+            problems.append(f"{path}: {tables[modality].num_rows - len(rows[modality])} turns stand in it twice")
+        lacking = (set().union(*known.values()) | parts.keys()) - known[modality]
+        if lacking:
+            problems.append(f"{path}: says nothing of {some(lacking)}, which the split or other modalities have")
+        stored = zip(tables[modality]["turn_id"].to_pylist(), tables[modality]["part"].to_pylist(), strict=True)
+        moved = [turn for turn, part in stored if part != parts.get(turn)]
+        if moved:
+            problems.append(f"{path}: {some(moved)} not in the part that {split_path} says")
+    if problems:
+        raise EmofuseError(
+            "The embeddings do not belong together; make them again from one corpus and one split:\n"
+            + listing(problems)
+        )
+
+    left_out = {
+        turn: "; ".join(f"{modality}: {missing[modality][turn]}" for modality in stores if turn in missing[modality])
+        for turn in sorted(parts)
+        if any(turn in missing[modality] for modality in stores)
+    }
+    turns = [turn for turn in sorted(parts) if turn not in left_out]
+    empty = sorted(set(parts.values()) - {parts[turn] for turn in turns})
+    if empty:
+        raise EmofuseError(
+            f"{split}: no turn of part {' or '.join(empty)} has a clip in every modality. Complete the release, "
+            "or leave out the modality that lacks them:\n" + listing(f"{t}: {why}" for t, why in left_out.items())
+        )
+    order = {modality: [rows[modality][turn] for turn in turns] for modality in stores}
+
+    def vectors(column):
+        return {m: matrix(tables[m][column], order[m], f"{column} of {m}", turns) for m in stores}
+
+    return Aligned(
+        split=split,
+        classes=classes,
+        encoders={modality: metadata[modality]["encoder"] for modality in stores},
+        turns=np.array(turns, dtype=str),
+        parts=np.array([parts[turn] for turn in turns], dtype=str),
+        truth=np.array([truth[turn] for turn in turns], dtype=str),
+        logits=vectors("logits"),
+        embeddings=vectors("embedding") if embeddings else {},
+        left_out=left_out,
+    )
+
+
+def read_split(path):
+    """A split file as (name, classes, {turn: part}, {turn: class})."""
+    table, metadata = read_parquet(path, columns=["turn_id", "part", "class"]), read_metadata(path)
+    turns = table["turn_id"].to_pylist()
+    parts = dict(zip(turns, table["part"].to_pylist(), strict=True))
+    truth = dict(zip(turns, table["class"].to_pylist(), strict=True))
+    return metadata["split"], json.loads(metadata["classes"]), parts, truth
+
+
+def matrix(column, rows, what, turns):
+    """The given rows of a fixed-size-list column as (n, d) float64; EmofuseError where a value is not finite."""
+    lists = column.combine_chunks()
+    values = lists.values.to_numpy(zero_copy_only=False).reshape(len(lists) + lists.offset, -1)[lists.offset :]
+    taken = values[rows].astype(np.float64)
+    broken = ~np.isfinite(taken).all(axis=1)
+    if broken.any():
+        names = some(turn for turn, bad in zip(turns, broken, strict=True) if bad)
+        raise EmofuseError(
+            f"{what}: {names} hold values that are no finite numbers. The encoder's training has diverged: "
+            "lower its learning rate, or train it in full precision."
+        )
+    return taken
+
+
+def some(turns, most=5):
+    """Turns for a message: how many, and the first few of them."""
+    turns = sorted(turns)
+    return f"{len(turns)} turn{'s' * (len(turns) > 1)} ({', '.join(turns[:most])}{', ...' * (len(turns) > most)})"
+
+
+def scale(vectors, training):
+    """Standardise each modality by the mean and deviation of its training rows.
+
+    `vectors` maps a modality to (n, d) float64, `training` is an (n,) bool mask. Other rows take no part in the fit.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    return {name: StandardScaler().fit(x[training]).transform(x) for name, x in vectors.items()}
+
+
+def combine(vectors, how):
+    """Combine modalities, {name: (n, d)}, into one (n, d) by sum or product, or (n, sum of d) by concat.
+
+    Raises EmofuseError where sum or product meets unequal widths.
+    """
+    if how == "concat":
+        return np.concatenate(list(vectors.values()), axis=1)
+    widths = {name: x.shape[1] for name, x in vectors.items()}
+    if len(set(widths.values())) > 1:
+        named = ", ".join(f"{name} {width}" for name, width in widths.items())
+        raise EmofuseError(
+            f"Early fusion by {how} needs vectors of one width, and these are {named} wide. Leave sum and product out "
+            "of early fusion (concat takes any widths), or choose encoders of one width."
+        )
+    operation = {"sum": np.add, "product": np.multiply}[how]
+    return operation.reduce(list(vectors.values()))
+
+
+def softmax(logits):
+    """Softmax over the last axis, (n, classes) float64, without overflow."""
+    return np.exp(log_softmax(logits))
+
+
+def log_softmax(logits):
+    """Logarithm of the softmax over the last axis, (n, classes) float64."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
