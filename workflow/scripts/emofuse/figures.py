@@ -1,0 +1,341 @@
+"""Draws figures 1 to 12 of the paper and an overview of all systems, as SVG and PNG."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from emofuse.errors import EmofuseError
+from emofuse.outputs import (
+    ACCURACY_FIGURES,
+    FIGURE_FORMATS,
+    LOSS_FIGURES,
+    MODALITY_TITLES,
+    PCA_FIGURES,
+    class_title,
+    figure_names,
+    split_title,
+)
+from emofuse.store import read_metadata, read_parquet, whole
+from emofuse.tables import fold_names, ranked, read_test
+
+# The paper's colours; classes that it does not have take the next of the others.
+CLASS_COLOURS = {"anger": "#cf3b38", "happiness": "#f2c037", "neutral": "#3f78bd", "sadness": "#3c9a5f"}
+OTHER_COLOURS = ("#8a5bb0", "#e0803a", "#3aa6a6", "#c968a4", "#8a6a4f", "#7d8590", "#a3b13c")
+# Folds must not be taken for classes: another family of colours (Okabe and Ito's, safe for colour-blind readers).
+FOLD_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#777777", "#9d7f00", "#4b3f8f", "#000000")
+KIND_COLOURS = {"baseline": "#777777", "single": "#3f78bd", "early": "#c4622d", "late": "#8a5bb0", "chosen": "#111111"}
+RASTER_FROM = 1000  # points from which a scatter is drawn as pixels inside the SVG
+
+STYLE = {
+    "svg.hashsalt": "emofuse",  # else ids in the SVG differ from run to run
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so the same everywhere
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#777777",
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "xtick.labelcolor": "#222222",
+    "ytick.labelcolor": "#222222",
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 200,
+}
+TIGHT_LEGEND = {"fontsize": 8, "columnspacing": 1.1, "handlelength": 1.3, "handletextpad": 0.5}
+
+
+def make_figures(splits, histories, embeddings, pca_split, scores, confusion, folder, modalities, classes):
+    """Write every figure of `figure_names(modalities)` as <name>.svg and <name>.png into `folder`.
+
+    splits: paths of all split files. histories: paths .../{modality}/{encoder}/{split}/seed{seed}/history.parquet.
+    embeddings: paths of the embedding files of fold `pca_split` and one seed, one a modality. scores, confusion: paths
+    of evaluation/scores.parquet and evaluation/confusion.parquet. classes: class names in order.
+    """
+    folder = Path(folder)
+    with matplotlib.rc_context(STYLE):
+        drawn = {"systems": draw_systems(read_test(scores)), "figure01": draw_labels(splits, classes)}
+        runs = read_histories(histories)
+        for modality in modalities:
+            drawn[LOSS_FIGURES[modality]] = draw_loss(runs[runs["modality"] == modality])
+            drawn[ACCURACY_FIGURES[modality]] = draw_accuracy(runs[runs["modality"] == modality])
+        spaces = read_spaces(embeddings, _split_file(splits, pca_split))
+        for modality, space in spaces.items():
+            title = MODALITY_TITLES[modality]
+            drawn[PCA_FIGURES[modality]] = draw_pca(space, classes, f"{title}, {split_title(pca_split)}".capitalize())
+        if len(spaces) > 1:
+            title = f"All modalities, {split_title(pca_split)}"
+            drawn["figure11"] = draw_pca(concatenated(spaces), classes, title)
+        drawn["figure12"] = draw_confusion(read_test(confusion), classes)
+        for name in figure_names(modalities):
+            save(drawn[name], folder, name)
+
+
+def save(figure, folder, name):
+    """Write the figure in all formats, without dates, so that equal figures are equal files; then close it."""
+    for ending in FIGURE_FORMATS:
+        metadata = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
+        with whole(folder / f"{name}.{ending}") as partial:
+            figure.savefig(partial, format=ending, metadata=metadata)
+    plt.close(figure)
+
+
+def colours(classes):
+    """Class name -> colour: the paper's for its four classes, distinct others for the rest."""
+    others = iter(OTHER_COLOURS * (1 + len(classes) // len(OTHER_COLOURS)))
+    return {name: CLASS_COLOURS.get(class_title(name)) or next(others) for name in classes}
+
+
+# Figure 1
+
+
+def draw_labels(splits, classes):
+    """Figure 1: number of turns of each class in each session, over all turns of the split files."""
+    columns = ["turn_id", "class", "session"]
+    turns = pd.concat([read_parquet(path, columns).to_pandas() for path in splits]).drop_duplicates("turn_id")
+    counts = turns.groupby(["session", "class"]).size().unstack(fill_value=0).reindex(columns=classes, fill_value=0)
+    figure, axes = plt.subplots(figsize=(max(4.5, 0.6 + 0.34 * counts.size), 3.2))
+    width = 0.84 / len(classes)
+    for j, (name, colour) in enumerate(colours(classes).items()):
+        at = np.arange(len(counts)) + (j - (len(classes) - 1) / 2) * width
+        bars = axes.bar(at, counts[name], width * 0.92, color=colour, label=class_title(name))
+        axes.bar_label(bars, padding=1.5, fontsize=7, color="#444444")
+    axes.set_xticks(range(len(counts)), [f"session {session}\n{n} turns" for session, n in counts.sum(axis=1).items()])
+    axes.tick_params(axis="x", length=0)
+    axes.set_ylabel("turns")
+    axes.yaxis.grid(True)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    _legend_above(figure, axes, columns=len(classes))
+    return figure
+
+
+# Figures 2 to 7
+
+
+def read_histories(paths):
+    """All training histories as one frame, with modality, encoder, split and seed from where the files lie."""
+    frames = []
+    for path in map(Path, paths):
+        modality, encoder, split, seed = path.parts[-5:-1]
+        frame = read_parquet(path).to_pandas()
+        frames.append(frame.assign(modality=modality, encoder=encoder, split=split, seed=int(seed.removeprefix("seed"))))
+    return pd.concat(frames, ignore_index=True)
+
+
+def draw_loss(runs):
+    """Figures 2 to 4: training loss beside validation loss, one line a fold (and seed), on one scale."""
+    figure, panels = plt.subplots(1, 2, figsize=(7.4, 3.1), sharey=True, sharex=True)
+    for axes, part, title in zip(panels, ("train", "val"), ("training", "validation"), strict=True):
+        _lines(axes, runs[runs["part"] == part], "loss", f"no {title} loss in this run")
+        axes.set_title(title.capitalize(), loc="left")
+        axes.set_xlabel("training steps")
+        axes.grid(True)
+    panels[0].set_ylabel("cross-entropy loss (nats)")
+    panels[0].set_ylim(bottom=0)
+    _legend_above(figure, panels[0], columns=5)
+    return figure
+
+
+def draw_accuracy(runs):
+    """Figures 5 to 7: WA on the validation part during training, one line a fold (and seed), the best epoch dotted."""
+    figure, axes = plt.subplots(figsize=(5.2, 3.3))
+    validation = runs[runs["part"] == "val"].assign(wa=lambda frame: 100 * frame["wa"])
+    _lines(axes, validation, "wa", "no validation part in this run", best=True)
+    axes.set_xlabel("training steps")
+    axes.set_ylabel("validation WA (%)")
+    axes.grid(True)
+    axes.margins(y=0.08)
+    _legend_above(figure, axes, columns=5)
+    return figure
+
+
+def _lines(axes, runs, measure, without, best=False):
+    if runs.empty:
+        axes.text(0.5, 0.5, without, ha="center", va="center", transform=axes.transAxes, color="#777777")
+    folds = fold_names(runs)
+    for (split, _seed), run in runs.groupby(["split", "seed"]):
+        run = run.sort_values("step")
+        index = folds.index(split)
+        colour = FOLD_COLOURS[index % len(FOLD_COLOURS)]
+        marker = "o" if len(run) == 1 else None
+        axes.plot(run["step"], run[measure], color=colour, linewidth=1.3, alpha=0.9, marker=marker, markersize=3)
+        if best:
+            top = run.loc[run[measure].idxmax()]
+            axes.plot(top["step"], top[measure], "o", color=colour, markersize=5, markeredgecolor="white", zorder=3)
+    for index, split in enumerate(folds):
+        axes.plot([], [], color=FOLD_COLOURS[index % len(FOLD_COLOURS)], label=split_title(split))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+# Figures 8 to 11
+
+
+def _split_file(paths, split):
+    for path in paths:
+        if read_metadata(path)["split"] == split:
+            return path
+    raise EmofuseError(f"figures 8 to 11 are to draw fold '{split}', but it is not among the splits of the run")
+
+
+def read_spaces(embeddings, split):
+    """The vectors of one fold by modality: {modality: (frame of turn_id, part and class; float64 matrix (turns, width))}.
+
+    Turns of the split only, those that have a vector in every modality; rows are the same turns in every modality.
+    """
+    turns = read_parquet(split, ["turn_id", "part", "class"]).to_pandas()
+    fold = read_metadata(split)["split"]
+    vectors = {}
+    for path in embeddings:
+        metadata = read_metadata(path)
+        if metadata["split"] != fold:
+            raise EmofuseError(f"{path} holds vectors of split {metadata['split']}, not of {fold}: they are another space")
+        table = read_parquet(path, ["turn_id", "embedding"])
+        column = table["embedding"].combine_chunks()
+        matrix = column.flatten().to_numpy().reshape(len(column), -1)
+        vectors[metadata["modality"]] = (pd.Index(table["turn_id"].to_pandas()), matrix)
+    for ids, _ in vectors.values():
+        turns = turns[turns["turn_id"].isin(ids)]
+    turns = turns.reset_index(drop=True)
+    return {
+        modality: (turns, vectors[modality][1][vectors[modality][0].get_indexer(turns["turn_id"])].astype(np.float64))
+        for modality in MODALITY_TITLES
+        if modality in vectors
+    }
+
+
+def concatenated(spaces):
+    """The modalities side by side, each column scaled to mean 0 and variance 1 of the training turns."""
+    turns = next(iter(spaces.values()))[0]
+    train = (turns["part"] == "train").to_numpy()
+    scaled = [StandardScaler().fit(matrix[train]).transform(matrix) for _, matrix in spaces.values()]
+    return turns, np.concatenate(scaled, axis=1)
+
+
+def project(turns, matrix):
+    """Test turns in the first two principal components of the training turns: (n, 2) float64, and the two components'
+    shares of the training variance.
+    """
+    train, test = ((turns["part"] == part).to_numpy() for part in ("train", "test"))
+    pca = PCA(n_components=2, svd_solver="covariance_eigh").fit(matrix[train])
+    return pca.transform(matrix[test]), pca.explained_variance_ratio_
+
+
+def draw_pca(space, classes, title):
+    """Figures 8 to 11: the test turns of one fold in the plane of `project`, coloured by class."""
+    turns, matrix = space
+    points, shares = project(turns, matrix)
+    names = turns.loc[turns["part"] == "test", "class"].to_numpy()
+    palette = colours(classes)
+    order = np.random.default_rng(0).permutation(len(points))  # else the last class lies on top of the others
+    figure, axes = plt.subplots(figsize=(4.8, 4.4))
+    size = float(np.clip(9000 / max(len(points), 1), 9, 32))
+    axes.scatter(
+        *points[order].T,
+        s=size,
+        c=[palette[name] for name in names[order]],
+        alpha=0.75,
+        edgecolors="white",
+        linewidths=0.3,
+        rasterized=len(points) >= RASTER_FROM,
+    )
+    for axis, (set_label, share) in enumerate(zip((axes.set_xlabel, axes.set_ylabel), shares, strict=True), start=1):
+        set_label(f"component {axis} ({100 * share:.1f} % of the training variance)")
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_title(title, loc="left")
+    axes.grid(True)
+    handles = [
+        Line2D([], [], linestyle="", marker="o", markersize=6, color=palette[c], label=f"{class_title(c)} ({n})")
+        for c in classes
+        if (n := int((names == c).sum()))
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), **TIGHT_LEGEND)
+    return figure
+
+
+# Figure 12 and the overview
+
+
+def confusion_matrix(confusion, classes, system="chosen"):
+    """Turns by true class (rows) and prediction (columns), summed over folds, mean over seeds: float64 (classes, classes)."""
+    frame = confusion[(confusion["system"] == system) & (confusion["split"] != "pooled")]
+    summed = frame.groupby(["truth", "prediction"])["count"].sum().unstack(fill_value=0)
+    matrix = summed.reindex(index=classes, columns=classes, fill_value=0).to_numpy(dtype=np.float64)
+    return matrix / frame["seed"].nunique()
+
+
+def draw_confusion(confusion, classes):
+    """Figure 12: counts and row percentages of the final system's test predictions, the percentages as colour."""
+    matrix = confusion_matrix(confusion, classes)
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(100 * matrix, totals, out=np.zeros_like(matrix), where=totals > 0)
+    figure, axes = plt.subplots(figsize=(1.9 + 0.85 * len(classes), 1.2 + 0.72 * len(classes)))
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for (i, j), share in np.ndenumerate(shares):
+        colour = "white" if share > 55 else "#1d1d1d"
+        axes.text(j, i - 0.11, f"{matrix[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=10, weight="bold")
+        axes.text(j, i + 0.19, f"{share:.1f} %", ha="center", va="center", color=colour, fontsize=7.5)
+    titles = [class_title(name) for name in classes]
+    axes.set_xticks(range(len(classes)), titles)
+    axes.set_yticks(range(len(classes)), [f"{t}\n({n:.0f})" for t, n in zip(titles, totals[:, 0], strict=True)])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class (turns)")
+    bar = figure.colorbar(image, ax=axes, format=PercentFormatter(decimals=0), shrink=0.9)
+    bar.set_label("share of the true class")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def draw_systems(scores):
+    """The overview: WA and UA of every system, best WA on top within its kind, folds as ticks, beside the majority class."""
+    order = ranked(scores)
+    kinds = [kind for kind in ("chosen", "early", "late", "single", "baseline") if kind in set(order["kind"])]
+    rows = pd.concat([order[order["kind"] == kind] for kind in kinds], ignore_index=True)
+    heights = np.arange(len(rows)) + 0.6 * rows["kind"].map(kinds.index).to_numpy()  # a gap between kinds
+    folds = scores[scores["split"] != "pooled"].groupby(["system", "split"])[["wa", "ua"]].mean()
+    figure, panels = plt.subplots(1, 2, figsize=(7.6, 0.9 + 0.235 * heights[-1]), sharey=True, sharex=True)
+    for axes, measure in zip(panels, ("wa", "ua"), strict=True):
+        for value in rows.loc[rows["kind"] == "baseline", measure]:
+            axes.axvline(100 * value, color="#777777", linestyle=(0, (4, 3)), linewidth=1)
+        for height, row in zip(heights, rows.itertuples(), strict=True):
+            colour = KIND_COLOURS[row.kind]
+            ticks = 100 * folds.loc[[row.system], measure]
+            axes.plot([ticks.min(), ticks.max()], [height, height], color=colour, alpha=0.25, linewidth=1.2)
+            axes.plot(ticks, np.full(len(ticks), height), "|", color=colour, alpha=0.55, markersize=6)
+            marker = "D" if row.kind == "chosen" else "o"
+            axes.plot(100 * getattr(row, measure), height, marker, color=colour, markersize=6, markeredgecolor="white")
+        axes.set_title({"wa": "WA", "ua": "UA"}[measure], loc="left")
+        axes.set_xlabel(f"{measure.upper()} on the test turns (%)")
+        axes.xaxis.grid(True)
+        axes.spines["left"].set_visible(False)
+    panels[0].set_yticks(heights, rows["system"].replace("chosen", "final system"))
+    panels[0].set_ylim(heights[-1] + 0.8, -0.8)
+    for axes in panels:
+        axes.tick_params(axis="y", length=0)
+    for label, kind in zip(panels[0].get_yticklabels(), rows["kind"], strict=True):
+        label.set_color(KIND_COLOURS[kind])
+        label.set_fontsize(8)
+        if kind == "chosen":
+            label.set_fontweight("bold")
+    return figure
+
+
+def _legend_above(figure, axes, columns):
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(columns, len(labels)), **TIGHT_LEGEND)

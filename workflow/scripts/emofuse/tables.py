@@ -1,0 +1,297 @@
+"""Makes tables 4 to 7 of the paper and a headline table from a run's scores, as CSV, Markdown and LaTeX.
+
+Scores are fractions in the files that are read and percentages in every table. With several seeds a value is the mean
+over the seeds, and its spread the sample standard deviation over them.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from emofuse.errors import EmofuseError
+from emofuse.outputs import MODALITY_TITLES, class_title, split_title, table_names
+from emofuse.store import read_parquet, whole
+
+MEASURES = {"wa": "WA", "ua": "UA", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1"}
+COMBINATIONS = {"sum": "sum", "product": "product", "concat": "concatenation"}
+CLASSIFIERS = {"argmax": "argmax", "svm": "SVM", "xgboost": "XGBoost", "mlp": "two-layer network"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: row heads are the index (its names the heads of their columns), every other column is a number."""
+
+    name: str
+    caption: str
+    values: pd.DataFrame  # float64, percent; counts in the columns that `counts` names
+    spread: pd.DataFrame | None = None  # same shape: standard deviation over the seeds, None with one seed
+    counts: tuple = ()
+
+    def text(self):
+        """The cells as shown: one decimal, '± spread' with several seeds, an en dash where there is no value."""
+        shown = pd.DataFrame("", index=self.values.index, columns=self.values.columns, dtype=object)
+        for j, column in enumerate(self.values.columns):
+            for i, value in enumerate(self.values.iloc[:, j]):
+                spread = None if self.spread is None else self.spread.iloc[i, j]
+                shown.iloc[i, j] = _cell(value, spread, whole_number=column in self.counts)
+        return shown
+
+
+def _cell(value, spread, whole_number):
+    if pd.isna(value):
+        return "–"
+    if whole_number:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if spread is None or pd.isna(spread) else f"{value:.1f} ± {spread:.1f}"
+
+
+def make_tables(scores, per_class, folder, modalities, classes, final_system="validation"):
+    """Write every table of `table_names(modalities)` as <name>.csv, <name>.md and <name>.tex into `folder`.
+
+    scores, per_class: paths of evaluation/scores.parquet and evaluation/per_class.parquet.
+    classes: class names in the order of the rows. final_system: 'validation', or the system that the config names.
+    The CSV keeps full precision; its first line is '# ' and the caption.
+    """
+    folder = Path(folder)
+    for table in build_tables(scores, per_class, modalities, classes, final_system).values():
+        for ending, text in (("csv", to_csv(table)), ("md", to_markdown(table)), ("tex", to_latex(table))):
+            with whole(folder / f"{table.name}.{ending}") as partial:
+                partial.write_text(text, encoding="utf-8")
+
+
+def build_tables(scores, per_class, modalities, classes, final_system="validation"):
+    """The tables of a run by name, in reading order (paths and arguments as for `make_tables`)."""
+    scores = read_test(scores)
+    per_class = read_test(per_class)
+    tables = {
+        "headline": headline(scores, final_system),
+        "table4": single_modalities(scores),
+        "table5": fusion(scores, "early", "table5"),
+        "table6": fusion(scores, "late", "table6"),
+        "table7": classes_of_final_system(per_class, classes),
+    }
+    return {name: tables[name] for name in table_names(modalities)}
+
+
+def read_test(path):
+    """The rows of an evaluation file that were measured on test parts, as a pandas DataFrame."""
+    frame = read_parquet(path).to_pandas()
+    frame = frame[frame["part"] == "test"].reset_index(drop=True)
+    if frame.empty:
+        raise EmofuseError(f"{path} holds no score of a test part; delete it and run again.")
+    return frame
+
+
+def ranked(scores):
+    """Pooled test scores of each system, means over seeds: best WA first, ties by UA, then in the file's order."""
+    pooled = scores[scores["split"] == "pooled"]
+    means = pooled.groupby(["system", "kind"], sort=False)[list(MEASURES)].mean().reset_index()
+    return means.sort_values(["wa", "ua"], ascending=False, kind="stable", ignore_index=True)
+
+
+def headline(scores, final_system="validation"):
+    """The table that answers first: majority class, single modalities, the final system, the best on test."""
+    order = ranked(scores)
+    best = order[~order["kind"].isin(["baseline", "chosen"])].iloc[0]["system"]
+    singles = order[order["kind"] == "single"]["system"].tolist()
+    roles = {system: "baseline" for system in order[order["kind"] == "baseline"]["system"]}
+    for system in sorted(singles, key=modality_rank):
+        note = ", the best one on test" if len(singles) > 1 and system == singles[0] else ""
+        roles[system] = f"single modality: {modality_title(system)}{note}"
+    chosen_on_validation = "final system: chosen on validation, fold by fold"
+    roles["chosen"] = chosen_on_validation if final_system == "validation" else f"final system: {final_system}, by config"
+    # A single modality that is also the best on test of all keeps its row and gets the mark as a second one.
+    rows = [*roles.items(), (best, "best on test of all systems: optimistic")]
+
+    pooled = scores[scores["split"] == "pooled"].set_index(["system", "seed"])[list(MEASURES)].mul(100)
+    values, spread = _over_seeds(pooled)
+    heads = pd.MultiIndex.from_tuples(
+        [("final system" if system == "chosen" else system, role) for system, role in rows], names=["System", "Role"]
+    )
+    systems = [system for system, _ in rows]
+    caption = f"Scores in percent on {_test_turns(scores)}."
+    return Table("headline", caption, *(_picked(frame, systems, heads) for frame in (values, spread)))
+
+
+def _picked(frame, systems, heads):
+    if frame is None:
+        return None
+    return frame.loc[systems].set_axis(heads).rename(columns=MEASURES)
+
+
+def single_modalities(scores):
+    """Table 4: WA and UA of each single modality by fold, their mean, and pooled over the folds."""
+    single = scores[scores["kind"] == "single"]
+    folds = fold_names(single)
+    parts = []
+    for measure in ("wa", "ua"):
+        wide = single.pivot(index=["system", "seed"], columns="split", values=measure).mul(100)
+        wide = wide[[*folds, "pooled"]]
+        wide.insert(len(folds), "mean", wide[folds].mean(axis=1))
+        parts.append(wide.assign(measure=MEASURES[measure]).set_index("measure", append=True))
+    values, spread = _over_seeds(pd.concat(parts).reorder_levels(["system", "measure", "seed"]))
+    rows = [(s, m) for s in sorted(single["system"].unique(), key=modality_rank) for m in ("WA", "UA")]
+    heads = pd.MultiIndex.from_tuples([(modality_title(s), s, m) for s, m in rows], names=["Modality", "System", "Measure"])
+    titles = {fold: split_title(fold).capitalize() for fold in folds} | {"mean": "Mean", "pooled": "Pooled"}
+    shown = [
+        None if frame is None else frame.loc[rows].set_axis(heads).rename(columns=titles) for frame in (values, spread)
+    ]
+    caption = (
+        "Single modalities: WA and UA in percent by test fold, their mean over the folds, and pooled over "
+        f"{_test_turns(scores)}."
+    )
+    return Table("table4", caption, *shown)
+
+
+def fusion(scores, kind, name):
+    """Tables 5 and 6: pooled WA and UA by combination (rows) and classifier (columns), with the classifiers' average.
+
+    The average takes the trained classifiers only, so that early and late fusion are compared like with like; argmax,
+    where late fusion has it, stands beside it.
+    """
+    frame = scores[(scores["kind"] == kind) & (scores["split"] == "pooled")]
+    present = [classifier for classifier in CLASSIFIERS if classifier in set(frame["classifier"])]
+    trained = [classifier for classifier in present if classifier != "argmax"]
+    columns, wides = [], {}
+    for measure in ("wa", "ua"):
+        wide = frame.pivot(index=["combination", "seed"], columns="classifier", values=measure).mul(100)
+        wide["average"] = wide[trained].mean(axis=1)
+        wides[MEASURES[measure]] = wide
+    for classifier in [*present, "average"]:
+        columns += [(classifier, measure) for measure in wides]
+    both = pd.DataFrame({column: wides[column[1]][column[0]] for column in columns})
+    values, spread = _over_seeds(both)
+    rows = [combination for combination in COMBINATIONS if combination in values.index]
+    heads = pd.Index([COMBINATIONS[row] for row in rows], name="Combination")
+    titles = CLASSIFIERS | {"average": "Average"}
+    top = pd.MultiIndex.from_tuples([(titles[c][0].upper() + titles[c][1:], measure) for c, measure in columns])
+    shown = [None if f is None else f.loc[rows].set_axis(heads).set_axis(top, axis=1) for f in (values, spread)]
+    caption = (
+        f"{kind.capitalize()} fusion: WA and UA in percent, pooled over {_test_turns(scores)}. "
+        f"Average: over the trained classifiers{', without argmax' if 'argmax' in present else ''}."
+    )
+    return Table(name, caption, *shown)
+
+
+def classes_of_final_system(per_class, classes):
+    """Table 7: precision, recall, F1 and support of each class of the final system, with macro and weighted rows."""
+    frame = per_class[(per_class["system"] == "chosen") & (per_class["split"] == "pooled")]
+    frame = frame.set_index(["class", "seed"])[["precision", "recall", "f1", "support"]].astype(float)
+    averages = []
+    for seed, of_seed in frame.groupby("seed"):
+        weights = of_seed["support"] / of_seed["support"].sum()
+        for row, mean in (("macro", of_seed.mean()), ("weighted", of_seed.mul(weights, axis=0).sum())):
+            mean["support"] = of_seed["support"].sum()
+            averages.append(mean.rename((row, seed)))
+    averages = pd.DataFrame(averages)
+    averages.index = pd.MultiIndex.from_tuples(averages.index, names=["class", "seed"])
+    both = pd.concat([frame, averages])
+    both[["precision", "recall", "f1"]] *= 100
+    rows = [*(c for c in classes if c in frame.index.get_level_values("class")), "macro", "weighted"]
+    titles = {"macro": "macro average", "weighted": "weighted average"}
+    heads = pd.Index([titles.get(row, class_title(row)) for row in rows], name="Class")
+    columns = ["Precision", "Recall", "F1", "Support"]
+    shown = [
+        None if part is None else part.loc[rows].set_axis(heads).set_axis(columns, axis=1)
+        for part in _over_seeds(both)
+    ]
+    caption = (
+        "The final system by class: precision, recall and F1 in percent, support in turns, over the test turns of all "
+        "folds. The macro average of recall is UA, its weighted average WA."
+    )
+    return Table("table7", caption, *shown, counts=("Support",))
+
+
+def fold_names(scores):
+    """The folds of a score table in natural order: the splits that are not 'pooled'."""
+    folds = {split for split in scores["split"].unique() if split != "pooled"}
+    return sorted(folds, key=lambda split: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", split)])
+
+
+def modality_title(system):
+    """'audio-wav2vec2' -> 'speech'."""
+    modality = system.split("-", 1)[0]
+    return MODALITY_TITLES.get(modality, modality)
+
+
+def modality_rank(system):
+    """Sort key of single modalities: the paper's order, then the name."""
+    order = list(MODALITY_TITLES)
+    modality = system.split("-", 1)[0]
+    return (order.index(modality) if modality in order else len(order), system)
+
+
+def _over_seeds(frame):
+    """Mean and standard deviation (None with one seed) over the index level 'seed' of a table of numbers."""
+    levels = [level for level in frame.index.names if level != "seed"]
+    by_row = frame.groupby(level=levels, sort=False)
+    several = frame.index.get_level_values("seed").nunique() > 1
+    return by_row.mean(), by_row.std(ddof=1) if several else None
+
+
+def _test_turns(scores):
+    pooled = scores[(scores["split"] == "pooled") & (scores["system"] == "chosen")]
+    folds, seeds = fold_names(scores), scores["seed"].nunique()
+    over = "of one fold" if len(folds) == 1 else f"of {len(folds)} folds"
+    return f"the {int(pooled['n'].max()):,} test turns {over}" + (f", mean ± spread of {seeds} seeds" * (seeds > 1))
+
+
+def _flat(frame):
+    """Row heads as columns, two-level column heads joined: {'Combination': ..., 'SVM WA': ...}."""
+    flat = frame.reset_index()
+    flat.columns = [" ".join(filter(None, c)) if isinstance(c, tuple) else c for c in flat.columns]
+    return flat
+
+
+def to_csv(table):
+    """`# caption`, then the values in full precision, each with its `sd` column when there are several seeds."""
+    heads = table.values.index.nlevels
+    flat = _flat(table.values)
+    if table.spread is not None:
+        spread = _flat(table.spread).iloc[:, heads:]
+        for j in reversed(range(spread.shape[1])):
+            if spread.columns[j] not in table.counts:
+                flat.insert(heads + j + 1, f"{spread.columns[j]} sd", spread.iloc[:, j])
+    for column in table.counts:
+        flat[column] = flat[column].astype(int)
+    return f"# {table.caption}\n{flat.to_csv(index=False, lineterminator=chr(10))}"
+
+
+def to_markdown(table):
+    """The caption and a pipe table."""
+    flat = _flat(table.text()).map(lambda cell: str(cell).replace("|", "\\|"))
+    heads = table.values.index.nlevels
+    align = ["left"] * heads + ["right"] * (flat.shape[1] - heads)
+    return f"**{table.caption}**\n\n{flat.to_markdown(index=False, disable_numparse=True, colalign=align)}\n"
+
+
+def to_latex(table):
+    r"""A floating table for the booktabs package, every special character escaped; its label is `tab:<name>`."""
+    frame = table.text().reset_index().map(escape_latex)
+    for level in range(frame.columns.nlevels):
+        frame = frame.rename(columns=escape_latex, level=level if frame.columns.nlevels > 1 else None)
+    heads = table.values.index.nlevels
+    return frame.style.hide(axis="index").to_latex(
+        hrules=True,
+        caption=escape_latex(table.caption),
+        label=f"tab:{table.name}",
+        position_float="centering",
+        multicol_align="c",
+        column_format="l" * heads + "r" * table.values.shape[1],
+    )
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+} | {character: f"\\{character}" for character in "&%$#_{}"}
+
+
+def escape_latex(text):
+    """`text` with LaTeX's special characters escaped."""
+    return "".join(_LATEX.get(character, character) for character in str(text))
