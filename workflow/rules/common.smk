@@ -33,6 +33,7 @@ GENERATED = config["corpus"]["generate"]
 MODALITIES = [m for m in systems.MODALITIES if m in config["fusion"]]
 SPLITS = [f"session{session}" for session in config["corpus"]["sessions"]]
 SEEDS = config["seeds"]
+CLASSIFIERS = ["argmax", *config["classifiers"]]
 
 
 pathvars:
@@ -41,7 +42,7 @@ pathvars:
 
 
 wildcard_constraints:
-    dialog=release.DIALOG_NAME,
+    dialog="Ses0[1-5][FM]_[a-z0-9_]+",
     modality="text|audio|video",
     encoder="[a-z0-9][a-z0-9_-]*",
     split="session[1-5]",
@@ -74,6 +75,18 @@ LABELLED_DIALOGS = [d for d in DIALOGS if existing(release.label_path(ROOT, d))]
 def fingerprint(script):
     """Hash of the code that the results of workflow/scripts/<script>.py depend on."""
     return fingerprints.fingerprint(SCRIPTS / f"{script}.py")
+
+
+def systems_of(classifier):
+    """Names of the systems that one classify job makes."""
+    return [s.name for s in systems.systems_of(classifier, config["fusion"], config["early_fusion"])]
+
+
+def sentence_wavs(dialog):
+    """The per-turn wavs of a dialog that are there, or will be."""
+    if GENERATED:
+        return [str(release.sentence_wav_path(ROOT, turn)) for turn in demo_plan.turn_ids(dialog)]
+    return [str(path) for path in release.sentence_wavs(ROOT, dialog)]
 
 
 def manifests(modality):

@@ -1,0 +1,29 @@
+# make demo: set up, run the whole workflow on made-up input, print the headline table.
+# make test: set up, run the tests.
+# make lint: check the style of Python and Snakemake files.
+# Needs Python 3.11; everything else goes into .venv.
+.PHONY: demo test lint
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11
+CORES ?= 2
+PIP_FLAGS ?= --quiet --disable-pip-version-check
+BIN := .venv/bin
+
+demo: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+	@$(BIN)/python workflow/scripts/show_headline.py results/demo/demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest -n $(CORES)
+
+lint: .venv/installed
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow/rules
+
+# On a CPU-only torch the compiled extension of torchaudio asks for CUDA libraries and fails at import; without it the
+# Python parts of torchaudio, which are all that is used here, work.
+.venv/installed: envs/requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install $(PIP_FLAGS) --requirement envs/requirements.lock
+	$(BIN)/python -c "import torch, sys; sys.exit(torch.version.cuda is None)" || rm -f .venv/lib/python3.11/site-packages/torchaudio/lib/*.so
+	touch $@

@@ -1,0 +1,41 @@
+"""Classify: one job a classifier, fold and seed. In: the modalities' embeddings. Out: predictions of each of its systems."""
+
+
+def embeddings(wildcards):
+    """The embedding store of each modality for one split and seed."""
+    return [
+        f"results/{CORPUS}/{RUN}/embeddings/{modality}/{config['fusion'][modality]}/{wildcards.split}/seed{wildcards.seed}.parquet"
+        for modality in MODALITIES
+    ]
+
+
+for classifier in CLASSIFIERS:
+    # One rule a classifier, because each makes other systems and Snakemake wants outputs by name.
+
+    rule:
+        name:
+            f"classify_{classifier}"
+        input:
+            split="results/<corpus>/<run>/splits/{split}.parquet",
+            embeddings=embeddings,
+        output:
+            [f"results/<corpus>/<run>/predictions/{name}/{{split}}/seed{{seed}}.parquet" for name in systems_of(classifier)],
+        params:
+            code=fingerprint("classify"),
+            classifier=classifier,
+            systems=systems_of(classifier),
+            modalities=MODALITIES,
+            settings=dict(sorted(config["classifiers"].get(classifier, {}).items())),
+            threads=config["classifier_threads"],
+        log:
+            f"results/<corpus>/<run>/logs/classify/{classifier}/{{split}}/seed{{seed}}.log",
+        benchmark:
+            f"results/<corpus>/<run>/benchmarks/classify/{classifier}_{{split}}_seed{{seed}}.tsv"
+        threads: config["classifier_threads"]
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        conda:
+            "../../envs/emofuse.yaml"
+        script:
+            "../scripts/classify.py"

@@ -1,0 +1,13 @@
+from emofuse.clips import cut_audio
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    cut_audio(
+        snakemake.wildcards.dialog,
+        snakemake.input.labels,
+        list(snakemake.input.sentences),
+        snakemake.input.wav or None,
+        snakemake.output.clips,
+        snakemake.output.manifest,
+        snakemake.params.on_missing,
+    )

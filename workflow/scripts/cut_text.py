@@ -1,0 +1,12 @@
+from emofuse.clips import cut_text
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    cut_text(
+        snakemake.wildcards.dialog,
+        snakemake.input.labels,
+        snakemake.input.transcript or None,
+        snakemake.output.clips,
+        snakemake.output.manifest,
+        snakemake.params.on_missing,
+    )

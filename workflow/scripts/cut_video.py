@@ -1,0 +1,13 @@
+from emofuse.clips import cut_video
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    cut_video(
+        snakemake.wildcards.dialog,
+        snakemake.input.labels,
+        snakemake.input.avi or None,
+        snakemake.output.clips,
+        snakemake.output.manifest,
+        snakemake.params.crop,
+        snakemake.params.on_missing,
+    )

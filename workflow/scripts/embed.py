@@ -1,0 +1,18 @@
+from pathlib import Path
+
+from emofuse.embedding import embed
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    embed(
+        turns=snakemake.input.turns,
+        split=snakemake.input.split,
+        manifests=snakemake.input.manifests,
+        clips=snakemake.params.clips,
+        encoder_folder=Path(snakemake.input.encoder[0]).parent,
+        modality=snakemake.wildcards.modality,
+        encoder=snakemake.wildcards.encoder,
+        split_name=snakemake.wildcards.split,
+        seed=int(snakemake.wildcards.seed),
+        output=snakemake.output[0],
+    )

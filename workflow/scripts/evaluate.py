@@ -1,0 +1,10 @@
+from emofuse.evaluation import evaluate
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    evaluate(
+        predictions=snakemake.input.predictions,
+        splits=snakemake.input.splits,
+        final_system=snakemake.params.final_system,
+        **dict(snakemake.output.items()),
+    )

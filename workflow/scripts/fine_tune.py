@@ -1,0 +1,20 @@
+from pathlib import Path
+
+from emofuse.training import fine_tune
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    fine_tune(
+        split=snakemake.input.split,
+        manifests=snakemake.input.manifests,
+        clips=snakemake.params.clips,
+        modality=snakemake.wildcards.modality,
+        encoder=snakemake.wildcards.encoder,
+        settings=snakemake.params.settings,
+        training=snakemake.params.training,
+        seed=int(snakemake.wildcards.seed),
+        output=Path(snakemake.output.training).parent,
+        state=snakemake.params.state,
+        tensorboard=snakemake.params.tensorboard,
+        code=snakemake.params.code,
+    )

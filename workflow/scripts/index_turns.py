@@ -1,0 +1,12 @@
+from emofuse.corpus import index_turns
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    index_turns(
+        snakemake.params.root,
+        snakemake.params.dialogs,
+        snakemake.params.on_missing,
+        snakemake.output.turns,
+        snakemake.output.problems,
+        snakemake.input.counts,
+    )

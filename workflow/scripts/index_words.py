@@ -1,0 +1,12 @@
+from emofuse.corpus import index_words
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    index_words(
+        snakemake.params.root,
+        snakemake.params.dialogs,
+        snakemake.input.turns,
+        snakemake.params.on_missing,
+        snakemake.output.words,
+        snakemake.output.problems,
+    )

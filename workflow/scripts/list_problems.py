@@ -1,0 +1,8 @@
+from emofuse.corpus import merge_problems
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    merge_problems(
+        list(snakemake.input),
+        snakemake.output[0],
+    )

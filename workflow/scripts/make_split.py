@@ -1,0 +1,14 @@
+from emofuse.splits import make_split
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    make_split(
+        turns=snakemake.input.turns,
+        split=snakemake.wildcards.split,
+        sessions=snakemake.params.sessions,
+        classes=snakemake.params.classes,
+        rule=snakemake.params.rule,
+        share=snakemake.params.share,
+        seed=snakemake.params.seed,
+        output=snakemake.output.split,
+    )
