@@ -86,7 +86,8 @@ def svm(blocks, training, labels, C=1.0, gamma="scale", threads=1, distances=Non
     """Support vector machine with RBF kernel exp(-gamma |a - b|^2), as sklearn's SVC(kernel="rbf") but faster.
 
     The kernel is one matrix, made by BLAS. gamma "scale" is 1 / (width x variance of all training values), as in
-    sklearn. Scores are the one-versus-rest decision values; there are no probabilities.
+    sklearn. Scores are the one-versus-rest decision values; there are no probabilities. Where the pairwise votes that
+    decide a prediction are tied, the prediction may be another class than that of the highest score, as in sklearn.
     """
     from sklearn.svm import SVC
 
@@ -118,6 +119,7 @@ def xgboost(x, labels, rest, n_estimators=100, max_depth=6, learning_rate=0.3, m
     parameters = {
         "objective": "multi:softprob",
         "num_class": int(labels.max()) + 1,
+        "base_score": 0.5,  # left to itself, xgboost estimates it with a rounding that depends on the number of threads
         "tree_method": "hist",
         "max_depth": max_depth,
         "learning_rate": learning_rate,

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from emofuse.errors import EmofuseError, listing
-from emofuse.fusion import read_split, some
+from emofuse.fusion import some, split_turns
 from emofuse.store import read_metadata, read_parquet, write_parquet, write_tsv
 from emofuse.systems import CHOSEN, MAJORITY, System
 
@@ -52,7 +52,7 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
     the system of that name, everywhere. Raises EmofuseError where the predictions do not belong together, where there
     is no validation part to choose on, and where no system has the name.
     """
-    files = {path: read_split(path) for path in splits}
+    files = {path: split_turns(path) for path in splits}
     classes = next(iter(files.values()))[1]
     by_split = {name: (parts, truth) for name, _, parts, truth in files.values()}
     problems = [f"{path}: classes {', '.join(found[1])}" for path, found in files.items() if found[1] != classes]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emofuse.errors import EmofuseError, listing
+from emofuse.splits import read_split
 from emofuse.store import read_metadata, read_parquet
 
 
@@ -36,7 +37,7 @@ def align(stores, split_path, seed, embeddings=True):
     split, this seed and these classes, speak of the same turns (rows and left-out turns together), and put each turn
     into the part that the split file says. Raises EmofuseError with everything that is wrong.
     """
-    split, classes, parts, truth = read_split(split_path)
+    split, classes, parts, truth = split_turns(split_path)
     columns = ["turn_id", "part", "logits"] + (["embedding"] if embeddings else [])
     metadata = {modality: read_metadata(path) for modality, path in stores.items()}
     tables = {modality: read_parquet(path, columns=columns) for modality, path in stores.items()}
@@ -96,13 +97,13 @@ def align(stores, split_path, seed, embeddings=True):
     )
 
 
-def read_split(path):
-    """A split file as (name, classes, {turn: part}, {turn: class})."""
-    table, metadata = read_parquet(path, columns=["turn_id", "part", "class"]), read_metadata(path)
+def split_turns(path):
+    """A split file, checked again for leaks, as (name, classes, {turn: part}, {turn: class})."""
+    table, classes = read_split(path)
     turns = table["turn_id"].to_pylist()
     parts = dict(zip(turns, table["part"].to_pylist(), strict=True))
     truth = dict(zip(turns, table["class"].to_pylist(), strict=True))
-    return metadata["split"], json.loads(metadata["classes"]), parts, truth
+    return read_metadata(path)["split"], classes, parts, truth
 
 
 def matrix(column, rows, what, turns):
