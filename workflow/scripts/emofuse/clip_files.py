@@ -1,5 +1,6 @@
 """Where clips lie, and the manifest of each dialog's clips; pure standard library, for the Snakefile imports it."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -40,3 +41,31 @@ def missing_clips(clips_root, modality, dialog):
         there = set()
     turns = [row["turn"] for row in rows if row["status"] == "ok"]
     return [turn for turn in turns if f"{turn}{SUFFIXES[modality]}" not in there]
+
+
+def verify_clips(clips_root):
+    """Read every clip that a manifest calls ok and compare it with its checksum.
+
+    Returns, for each modality that has manifests, lists of turn ids: ok, missing (the file is gone) and damaged (its
+    bytes are others).
+    """
+    from tqdm import tqdm  # not above: the Snakefile imports this module
+
+    found = {}
+    for modality in SUFFIXES:
+        manifests = sorted((Path(clips_root) / modality).glob("[!.]*.manifest.tsv"))
+        if not manifests:
+            continue
+        found[modality] = {"ok": [], "missing": [], "damaged": []}
+        for turn, row in tqdm(read_manifests(manifests).items(), f"{modality} clips"):
+            if row["status"] == "ok":
+                found[modality][_state(clip_path(clips_root, modality, turn), row["checksum"])].append(turn)
+    return found
+
+
+def _state(path, checksum):
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return "missing"
+    return "ok" if hashlib.sha256(data).hexdigest() == checksum else "damaged"
