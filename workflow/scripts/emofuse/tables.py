@@ -43,7 +43,7 @@ def _cell(value, spread, whole_number):
     if pd.isna(value):
         return "–"
     if whole_number:
-        return f"{value:.0f}"
+        return f"{value:,.0f}"
     return f"{value:.1f}" if spread is None or pd.isna(spread) else f"{value:.1f} ± {spread:.1f}"
 
 
@@ -100,8 +100,8 @@ def headline(scores, final_system="validation"):
     for system in sorted(singles, key=modality_rank):
         note = ", the best one on test" if len(singles) > 1 and system == singles[0] else ""
         roles[system] = f"single modality: {modality_title(system)}{note}"
-    chosen_on_validation = "final system: chosen on validation, fold by fold"
-    roles["chosen"] = chosen_on_validation if final_system == "validation" else f"final system: {final_system}, by config"
+    by_config = f"named in the config: {final_system}"
+    roles["chosen"] = "chosen on validation, fold by fold" if final_system == "validation" else by_config
     # A single modality that is also the best on test of all keeps its row and gets the mark as a second one.
     rows = [*roles.items(), (best, "best on test of all systems: optimistic")]
 
