@@ -29,7 +29,10 @@ mistakes_as_messages(configuration.check_choices, config)
 
 CORPUS = config["corpus"]["name"]
 RUN = config["run"]
-GENERATED = config["corpus"]["generate"]
+# The demo's input, which the workflow makes itself where the config names these folders.
+DEMO_RELEASE = "resources/demo/release"
+DEMO_ENCODERS = "resources/demo/encoders"
+GENERATED = config["corpus"]["root"] == DEMO_RELEASE
 MODALITIES = [m for m in systems.MODALITIES if m in config["fusion"]]
 SPLITS = [f"session{session}" for session in config["corpus"]["sessions"]]
 SEEDS = config["seeds"]
@@ -53,7 +56,7 @@ def corpus_dialogs():
     """The root of the release tree and the names of its dialogs."""
     corpus = config["corpus"]
     if GENERATED:
-        return Path(demo_plan.ROOT), [d for d in demo_plan.DIALOGS if release.session_of(d) in corpus["sessions"]]
+        return Path(DEMO_RELEASE), [d for d in demo_plan.DIALOGS if release.session_of(d) in corpus["sessions"]]
     root = release.find_root(corpus["root"])
     if corpus["dialogs"]:
         return root, release.read_dialog_list(corpus["dialogs"])

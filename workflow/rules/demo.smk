@@ -3,12 +3,13 @@
 
 rule make_demo_dialog:
     output:
-        demo_plan.dialog_files("{session}", "{rest}"),
+        [f"{DEMO_RELEASE}/{path}" for path in [*demo_plan.DIALOG_FILES.values(), *demo_plan.SENTENCE_FILES]],
     params:
         code=fingerprint("make_demo_dialog"),
-        seed=demo_plan.SEED,
+        root=DEMO_RELEASE,
+        seed=0,
     log:
-        "resources/demo/logs/make_demo_dialog/Session{session}_{rest}.log",
+        "resources/demo/logs/make_demo_dialog/Session{session}_{dialog}.log",
     resources:
         mem_mb=2000,
         runtime=10,
@@ -16,3 +17,27 @@ rule make_demo_dialog:
         "../../envs/emofuse.yaml"
     script:
         "../scripts/make_demo_dialog.py"
+
+
+for encoder in demo_plan.ENCODERS:
+    # One rule an encoder, because the files of their processors differ.
+
+    rule:
+        name:
+            f"make_demo_{encoder}"
+        output:
+            [f"{DEMO_ENCODERS}/{encoder}/{name}" for name in demo_plan.encoder_files(encoder)],
+        params:
+            code=fingerprint("make_demo_encoder"),
+            encoder=encoder,
+            folder=f"{DEMO_ENCODERS}/{encoder}",
+            seed=0,
+        log:
+            f"resources/demo/logs/make_demo_encoder/{encoder}.log",
+        resources:
+            mem_mb=2000,
+            runtime=10,
+        conda:
+            "../../envs/emofuse.yaml"
+        script:
+            "../scripts/make_demo_encoder.py"

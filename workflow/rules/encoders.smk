@@ -9,8 +9,8 @@ def encoder_settings(wildcards):
 def encoder_files(wildcards):
     """The files of an encoder that is a local folder, so that a changed one is noticed; none for a Hub id."""
     model = config["encoders"][wildcards.modality][wildcards.encoder]["model"]
-    if model.startswith(f"{demo_plan.ENCODERS}/"):
-        return demo_plan.encoder_files(wildcards.encoder)
+    if model.startswith(f"{DEMO_ENCODERS}/"):
+        return [f"{model}/{name}" for name in demo_plan.encoder_files(Path(model).name)]
     return sorted(str(path) for path in Path(model).glob("*") if path.is_file())
 
 

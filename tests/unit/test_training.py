@@ -1,0 +1,197 @@
+"""Fine-tuning: it learns, its test part is not looked at, an interrupted run ends as an undisturbed one, errors are plain."""
+
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from safetensors.torch import load_file
+from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallback
+
+from emofuse import training
+from emofuse.clip_files import COLUMNS
+from emofuse.embedding import embed
+from emofuse.errors import EmofuseError
+from emofuse.splits import make_split
+from emofuse.store import read_json, read_metadata, read_parquet, write_parquet, write_tsv
+
+WORDS = {"neu": ["table", "door", "letter"], "ang": ["angry", "stop", "hate"], "sad": ["cry", "lost", "alone"]}
+CLASSES = {"ang": ["ang"], "neu": ["neu"], "sad": ["sad"]}
+SETTINGS = {
+    "revision": "main",
+    "pooling": "mean",
+    "learning_rate": 1e-2,
+    "epochs": 8,
+    "batch_size": 8,
+    "eval_batch_size": 8,
+    "gradient_accumulation": 1,
+    "weight_decay": 0.01,
+    "warmup": 0,
+    "dropout": 0.1,
+    "max_tokens": 16,
+}
+TRAINING = {"device": "cpu", "threads": 1, "loader_workers": 0, "cache_mb": 0, "logging_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Three sessions of text clips with telling words, a split, and a tiny BERT."""
+    root = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(0)
+    rows, manifest = [], []
+    for session in (1, 2, 3):
+        dialog = f"Ses0{session}F_impro01"
+        (root / f"clips/text/{dialog}").mkdir(parents=True)
+        for i in range(24):
+            turn, label = f"{dialog}_F{i:03d}", ["ang", "neu", "sad", "xxx"][i % 4]
+            words = " ".join(rng.choice(WORDS.get(label, ["table", "cry"]), 1 + i % 5))
+            rows.append((turn, session, dialog, f"Ses0{session}_F", "improvised", label))
+            (root / f"clips/text/{dialog}/{turn}.txt").write_text(words)
+            gone = session == 1 and i == 0
+            status = ("no_words", 0, 0) if gone else ("ok", len(words), len(words.split()))
+            manifest.append(dict(zip(COLUMNS, (turn, *status, "", ""), strict=True)))
+    write_tsv(root / "all.manifest.tsv", manifest, COLUMNS)
+    names = ("turn_id", "session", "dialog", "speaker", "style", "label")
+    write_parquet(root / "turns.parquet", pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
+    make_split(root / "turns.parquet", "session3", [1, 2, 3], CLASSES, "previous_session", None, 0, root / "split.parquet")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({w for ws in WORDS.values() for w in ws})]
+    (root / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab=str(root / "vocab.txt")).save_pretrained(root / "bert")
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    training.transformers.set_seed(0)
+    BertModel(BertConfig(**small, vocab_size=len(words))).save_pretrained(root / "bert")
+    return root
+
+
+def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0):
+    training.fine_tune(
+        split=corpus / split,
+        manifests=[corpus / "all.manifest.tsv"],
+        clips=corpus / "clips",
+        modality="text",
+        encoder="bert",
+        settings=SETTINGS | {"model": str(corpus / "bert")} | (settings or {}),
+        training=TRAINING,
+        seed=seed,
+        output=output,
+        state=output.parent / f"{output.name}-state",
+        tensorboard=output.parent / "tensorboard",
+        code="0",
+    )
+    return load_file(output / "model.safetensors") | load_file(output / "head.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all((one[k] == other[k]).all() for k in one)
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    output = tmp_path_factory.mktemp("out") / "encoder"
+    return output, fine_tune(corpus, output)
+
+
+def test_it_learns_and_keeps_the_best_epoch(trained):
+    output, _ = trained
+    record = read_json(output / "training.json")
+    history = read_parquet(output / "history.parquet").to_pandas()
+    validation = history[history.part == "val"].reset_index()
+    assert len(validation) == SETTINGS["epochs"] and validation.wa.max() > 0.8
+    assert record["best_val_wa"] == pytest.approx(validation.wa.max())
+    assert record["best_epoch"] == validation.wa.argmax() + 1
+    assert record["turns"] == {"train": 17, "val": 18}  # one training turn has no words
+    train = history[history.part == "train"]
+    assert train.loss.notna().all() and train.wa.isna().all() and train.step.is_monotonic_increasing
+
+
+def test_resume_state_goes_on_success(trained):
+    output, _ = trained
+    assert not list((output.parent / "encoder-state").iterdir())
+
+
+def test_same_seed_same_weights_other_seed_others(corpus, trained, tmp_path):
+    assert same(trained[1], fine_tune(corpus, tmp_path / "again"))
+    assert not same(trained[1], fine_tune(corpus, tmp_path / "other", seed=1))
+
+
+def test_labels_of_the_test_part_change_nothing(corpus, trained, tmp_path):
+    table = read_parquet(corpus / "split.parquet")
+    part, label = table["part"].to_pylist(), table["class"].to_pylist()
+    garbage = ["sad" if p == "test" else c for p, c in zip(part, label, strict=True)]
+    assert garbage != label
+    position = table.schema.get_field_index("class")
+    write_parquet(corpus / "garbage.parquet", table.set_column(position, "class", pa.array(garbage)))
+    assert same(trained[1], fine_tune(corpus, tmp_path / "garbage", split="garbage.parquet"))
+
+
+class Killed(Exception):
+    """Stands for a job that is killed in the middle."""
+
+
+def test_interrupted_it_resumes_and_ends_the_same(corpus, trained, tmp_path, monkeypatch, capsys):
+    class Kill(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 8:  # in the third of eight epochs
+                raise Killed
+
+    original = training.LengthGroupedTrainer.__init__
+    monkeypatch.setattr(
+        training.LengthGroupedTrainer, "__init__", lambda self, **kw: original(self, **kw, callbacks=[Kill()])
+    )
+    with pytest.raises(Killed):
+        fine_tune(corpus, tmp_path / "encoder")
+    assert not (tmp_path / "encoder").exists()
+    monkeypatch.undo()
+    weights = fine_tune(corpus, tmp_path / "encoder")
+    assert "resuming from" in capsys.readouterr().out
+    assert same(trained[1], weights)
+    history = read_parquet(tmp_path / "encoder/history.parquet").to_pandas()
+    assert history.equals(read_parquet(trained[0] / "history.parquet").to_pandas())
+
+
+def test_state_of_other_settings_is_not_resumed(corpus, trained, tmp_path, capsys):
+    stale = tmp_path / "encoder-state/0123456789abcdef"
+    shutil.copytree(corpus / "bert", stale / "checkpoint-3")
+    assert same(trained[1], fine_tune(corpus, tmp_path / "encoder"))
+    assert "training starts afresh" in capsys.readouterr().out and not stale.exists()
+
+
+def test_a_loss_that_is_not_a_number_is_an_error(corpus, tmp_path):
+    with pytest.raises(EmofuseError, match=r"lower encoders\.text\.bert\.learning_rate"):
+        fine_tune(corpus, tmp_path / "encoder", settings={"learning_rate": 1e30})
+    assert not (tmp_path / "encoder").exists()
+
+
+def test_without_a_gpu_cuda_is_a_plain_error(monkeypatch):
+    monkeypatch.setattr(training.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EmofuseError, match=r"training\.device is 'cuda'"):
+        training.prepare_device("cuda", 1)
+
+
+def test_embeddings_of_every_turn(corpus, trained, tmp_path):
+    output, weights = trained
+    embed(
+        turns=corpus / "turns.parquet",
+        split=corpus / "split.parquet",
+        manifests=[corpus / "all.manifest.tsv"],
+        clips=corpus / "clips",
+        encoder_folder=output,
+        modality="text",
+        encoder="bert",
+        split_name="session3",
+        seed=0,
+        output=tmp_path / "store.parquet",
+    )
+    store, metadata = read_parquet(tmp_path / "store.parquet"), read_metadata(tmp_path / "store.parquet")
+    turns = read_parquet(corpus / "turns.parquet").to_pandas()
+    assert store["turn_id"].to_pylist() == turns.turn_id.tolist()[1:]
+    assert metadata["left_out"] == '{"Ses01F_impro01_F000": "no_words"}'
+    assert metadata["checkpoint"] == read_json(output / "training.json")["checkpoint"]
+    frame = store.to_pandas().merge(turns)
+    assert set(frame[frame.part.isna()].label) == {"xxx"} and set(frame[frame.part == "test"].session) == {3}
+    vectors, logits = np.stack(frame.embedding), np.stack(frame.logits)
+    assert vectors.shape == (71, 16) and vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors @ weights["weight"].numpy().T + weights["bias"].numpy(), logits, atol=1e-5)
+    labelled = frame.part == "val"
+    guess = np.array(sorted(CLASSES))[logits.argmax(1)]
+    assert (guess == frame.label)[labelled].mean() == pytest.approx(read_json(output / "training.json")["best_val_wa"])
