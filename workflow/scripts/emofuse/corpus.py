@@ -1,9 +1,9 @@
 """Indexes a release tree: its turns, words and media as tables, and everything that is wrong with it as a list.
 
-A problem is a row of problems.tsv: subject (a turn id, or a path relative to the release), severity (`info`: nothing is
-lost; `warning`: a turn loses something; `error`: a file cannot be used), problem (its kind, a colon, details) and action
-(what was done). A missing or damaged file ends the work by an EmofuseError that lists all of them at once, unless
-`on_missing` is `drop`.
+A problem is a row of problems.tsv: subject (a turn id, or a path relative to the release), severity (`info`: nothing
+is lost; `warning`: a turn loses something; `error`: a file cannot be used), problem (its kind, a colon, details) and
+action (what was done). A missing or damaged file ends the work by an EmofuseError that lists all of them at once,
+unless `on_missing` is `drop`.
 """
 
 from collections import Counter, defaultdict
@@ -90,8 +90,8 @@ def index_turns(root, dialogs, on_missing, turns_path, problems_path, counts_pat
 
     Errors inside label files (ids that are malformed, foreign or used twice, times that are no interval) are always
     refused, those of all files at once. Where `dialogs` are those of the file `dialog_list_path`, so the whole release,
-    the turns by session and label must be those of `counts_path` (columns session, label, turns); only sessions of which
-    a label file was dropped are left out.
+    the turns by session and label must be those of `counts_path` (columns session, label, turns); sessions of which a
+    label file was dropped are left out.
     """
     problems, rows, errors, incomplete = _Problems(root), [], [], set()
     for path in release.stray_files(root, sorted({release.session_of(dialog) for dialog in dialogs})):
@@ -310,9 +310,9 @@ def merge_problems(paths, out_path):
 
 
 def summarise(turns_path, words_path, media_path, problems_path, clips_root, classes):
-    """A text for the user: dialogs, turns, classes by session, hours, media, problems by kind, and the clips that exist.
+    """A text for the user: dialogs, turns, classes, hours, media, problems by kind, and the clips that exist.
 
-    `classes` maps a class to its raw labels. Every clip that a manifest calls ok is read and compared with its checksum.
+    `classes` maps a class to its raw labels. Every clip that a manifest calls ok is compared with its checksum.
     """
     turns = store.read_parquet(turns_path).to_pylist()
     files = store.read_parquet(media_path).to_pylist()
@@ -343,10 +343,10 @@ def _class_table(turns, classes):
     groups = defaultdict(list)
     for turn in turns:
         groups[turn["session"]].append(turn)
-    names = [*classes, "other"]
+    names = [*classes, "unused"]
     lines = ["session   " + "".join(f"{name:>8}" for name in names) + "   turns   hours of the classes"]
     for session, group in [*sorted(groups.items()), ("all", turns)]:
-        counts = Counter(class_of.get(turn["label"], "other") for turn in group)
+        counts = Counter(class_of.get(turn["label"], "unused") for turn in group)
         hours = _hours(turn for turn in group if turn["label"] in class_of)
         cells = "".join(f"{counts[name]:>8}" for name in names)
         lines.append(f"{session!s:<10}{cells}{len(group):>8}   {hours:.2f}")

@@ -1,0 +1,224 @@
+"""Names, tree layout and file formats of the release."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import release_tree
+from emofuse import release
+from emofuse.errors import EmofuseError
+
+RESOURCES = Path(__file__).parents[2] / "resources"
+DIALOG = "Ses01F_impro01"
+
+
+def test_the_speaker_is_the_letter_of_the_turn_and_sits_left_if_it_is_also_the_dialogs():
+    assert release.speaker_of("Ses01F_impro01_M003") == "Ses01_M"
+    assert release.side_of("Ses01F_impro01_F003", "speaker") == "left"
+    assert release.side_of("Ses01F_impro01_M003", "speaker") == "right"
+    assert release.side_of("Ses01M_impro01_M003", "speaker") == "left"
+    assert release.side_of("Ses01M_impro01_M003", "partner") == "right"
+    assert release.side_of("Ses01F_impro01_M003", "partner") == "left"
+    assert release.side_of("Ses01F_impro01_M003", "full") == "full"
+
+
+def test_scenarios_and_plays_are_the_same_in_every_session():
+    assert release.scenario_of("Ses03M_impro05a") == "impro05"
+    assert release.scenario_of("Ses05M_script01_1b") == "script01_1"
+    assert release.play_of("Ses05M_script01_1b") == "script01"
+    assert release.style_of("Ses05M_script01_1b") == "scripted"
+    assert release.style_of("Ses03M_impro05a") == "improvised"
+    dialogs = release.read_dialog_list(RESOURCES / "iemocap_dialogs.txt")
+    assert len(dialogs) == 151
+    assert {release.play_of(dialog) for dialog in dialogs if "script" in dialog} == {"script01", "script02", "script03"}
+
+
+def test_the_parse_of_a_snakefile_loads_no_third_party_module():
+    code = (
+        "import sys; before = set(sys.modules); import emofuse.release, emofuse.clip_files;"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before} - {'emofuse'};"
+        "print(sorted(new - sys.stdlib_module_names))"
+    )
+    folder = Path(release.__file__).parents[1]
+    out = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert ast.literal_eval(out) == []
+
+
+@pytest.mark.parametrize("given", ["IEMOCAP_full_release", ".", "IEMOCAP_full_release/Session2", ".."])
+def test_the_root_is_found_from_a_level_too_high_or_too_low(tmp_path, given):
+    root = tmp_path / "data" / "IEMOCAP_full_release"
+    (root / "Session2").mkdir(parents=True)
+    found = release.find_root(tmp_path / "data" / given)
+    assert found.resolve() == root
+
+
+def test_a_relative_root_stays_relative(tmp_path, monkeypatch):
+    (tmp_path / "demo" / "Session1").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert str(release.find_root("demo")) == "demo"
+    monkeypatch.chdir(tmp_path / "demo" / "Session1")
+    assert release.find_root(".") == tmp_path / "demo"
+
+
+def test_roots_that_lead_nowhere(tmp_path):
+    for unset in (None, "", " "):
+        with pytest.raises(EmofuseError, match=r"(?s)corpus.root is not set.*--config.*make demo"):
+            release.find_root(unset)
+    with pytest.raises(EmofuseError, match="does not exist"):
+        release.find_root(tmp_path / "nowhere")
+    with pytest.raises(EmofuseError, match="holds Session1"):
+        release.find_root(tmp_path)
+    for copy in ("a", "b"):
+        (tmp_path / copy / "Session1").mkdir(parents=True)
+    with pytest.raises(EmofuseError, match="several"):
+        release.find_root(tmp_path)
+
+
+def test_a_scan_finds_a_dialog_by_any_of_its_files_and_no_others(tmp_path):
+    root = release_tree.make_release(tmp_path, [DIALOG])
+    release_tree.write(release.transcript_path(root, "Ses01M_impro02"), "only a transcript")
+    release_tree.write(release.avi_path(root, "Ses02F_script01_1b"), b"only a video")
+    labels = release.label_path(root, DIALOG).parent
+    release_tree.write(labels / "Attribute" / "Ses01F_impro09.txt", "votes")
+    release_tree.write(labels / "._Ses01F_impro08.txt", b"\0")
+    release_tree.write(labels / "Ses02F_impro03.txt", "of another session")
+    release_tree.write(labels / "notes.txt", "")
+    assert release.scan_dialogs(root, [1, 2]) == [DIALOG, "Ses01M_impro02", "Ses02F_script01_1b"]
+    assert [path.name for path in release.stray_files(root, [1])] == ["Ses02F_impro03.txt", "notes.txt"]
+
+
+def test_a_missing_and_an_empty_session_are_named_together(tmp_path):
+    root = release_tree.make_release(tmp_path, [DIALOG])
+    (root / "Session2").mkdir()
+    with pytest.raises(EmofuseError, match=r"(?s)Session2: no dialog/EmoEvaluation.*Session3: no such folder"):
+        release.scan_dialogs(root, [1, 2, 3])
+
+
+def test_sentence_wavs_are_those_of_the_dialog_alone(tmp_path):
+    root = release_tree.make_release(tmp_path, [DIALOG])
+    folder = release.sentence_wav_path(root, f"{DIALOG}_F000").parent
+    for name in (f"._{DIALOG}_F000.wav", "Ses01F_impro02_F000.wav", "x.wav", f"{DIALOG}_F000.txt"):
+        (folder / name).write_bytes(b"")
+    assert [path.stem for path in release.sentence_wavs(root, DIALOG)] == sorted(
+        f"{DIALOG}_{suffix}" for suffix, *_ in release_tree.TURNS
+    )
+    assert release.sentence_wavs(root, "Ses04F_impro01") == []
+
+
+def test_a_list_of_dialogs_names_its_bad_lines(tmp_path):
+    path = tmp_path / "dialogs.txt"
+    path.write_bytes(b"\xef\xbb\xbfSes01F_impro01\r\n\r\n# comment\r\nSes02M_script01_1b  # why\r\n")
+    assert release.read_dialog_list(path) == ["Ses01F_impro01", "Ses02M_script01_1b"]
+    path.write_text("Ses01F_impro01\n../x\nSes06F_impro01\nSes01F_impro01\n")
+    with pytest.raises(EmofuseError, match=r"(?s):2: .*:3: .*:4: .* twice"):
+        release.read_dialog_list(path)
+    path.write_text("\n")
+    with pytest.raises(EmofuseError, match="empty"):
+        release.read_dialog_list(path)
+    with pytest.raises(EmofuseError, match="cannot be read"):
+        release.read_dialog_list(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "noted"),
+    [
+        (b"a\r\nb\rc", "a\nb\nc", False),
+        (b"\xef\xbb\xbfcaf\xc3\xa9", "café", False),
+        (b"caf\xe9 \x96", "café –", True),
+        (b"\x81", "�", True),
+        ("\ufeffcafé\r\n".encode("utf-16-le"), "café\n", True),
+    ],
+)
+def test_text_is_read_tolerantly(tmp_path, data, text, noted):
+    path = tmp_path / "x.txt"
+    path.write_bytes(data)
+    found, note = release.read_text(path)
+    assert found == text
+    assert (note is not None) == noted
+
+
+def label_line(turn="Ses01F_impro01_F000", times="6.2901 - 8.2357", ratings="2.5000, 2.5000, 2.5000"):
+    return f"[{times}]\t{turn}\tneu\t[{ratings}]"
+
+
+def test_labels_are_read_past_votes_and_odd_ratings():
+    text = "\n".join(
+        [
+            "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]",
+            "",
+            label_line("Ses01F_impro01_M000", ratings="0.5000, 5.5000, 2.5000"),
+            "C-E2:\tNeutral; Anger;\t([1.0 - 2.0]\tSes01F_impro01_F009\tang\t[1, 1, 1])",
+            "",
+            label_line(),
+        ]
+    )
+    turns, errors = release.parse_labels(text, DIALOG, "x.txt")
+    assert errors == []
+    assert turns == [
+        release.Turn("Ses01F_impro01_F000", 6.2901, 8.2357, "neu", 2.5, 2.5, 2.5),
+        release.Turn("Ses01F_impro01_M000", 6.2901, 8.2357, "neu", 0.5, 5.5, 2.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (label_line("../../x"), "not a turn id"),
+        (label_line("Ses01F_impro01_F000/../x"), "not a turn id"),
+        (label_line("Ses01F_impro01_F٠٠٠"), "not a turn id"),
+        (label_line("Ses01F_impro01_FXX0"), "not a turn id"),
+        (label_line("Ses01F_impro02_F000"), "another dialog"),
+        (label_line(times="8.0 - 8.0"), "no interval"),
+        (label_line(times="-1.0 - 8.0"), "no interval"),
+        (label_line(times="nan - 8.0"), "no interval"),
+        (label_line(times="1.0 - inf"), "no interval"),
+        (label_line(times="1,0 - 2,0"), "no interval"),
+        (label_line()[:-30], "not a label line"),
+        (label_line()[1:], "not a label line"),
+        (f"{label_line()}\n{label_line()}", "line 2 already"),
+    ],
+)
+def test_errors_in_labels_name_file_and_line(line, says):
+    text = f"\n{line}\n"
+    _, errors = release.parse_labels(text, DIALOG, "x.txt")
+    assert len(errors) == 1
+    assert says in errors[0]
+    assert errors[0].startswith(f"x.txt:{line.count(chr(10)) + 2}: ")
+
+
+def test_transcripts_keep_colons_and_list_what_has_no_label():
+    text = "\n".join(
+        [
+            "Ses01F_impro01_F000 [007.2688-016.6000]: Did you: get it? [LAUGHTER]",
+            "M: Yeah.",
+            "Ses01F_impro01_MXX0 [151.2551-153.4251]: [LAUGHTER], That's what they say.",
+            "Ses01F_impro01_M000 [001.0000-002.0000]:",
+            "Ses01F_impro01_F000 [007.2688-016.6000]: again",
+            "Ses01F_impro02_F000 [007.2688-016.6000]: elsewhere",
+            "",
+        ]
+    )
+    found = release.parse_transcript(text, DIALOG)
+    assert found.words == {
+        "Ses01F_impro01_F000": "Did you: get it? [LAUGHTER]",
+        "Ses01F_impro01_M000": "",
+    }
+    assert found.without_id == [2]
+    assert found.unlabelled == ["Ses01F_impro01_MXX0"]
+    assert [line.split(":")[0] for line in found.strange] == ["line 5", "line 6"]
+
+
+def test_the_digest_of_times_ignores_emotions_and_votes(tmp_path):
+    path = tmp_path / "x.txt"
+    release_tree.write_labels(path, DIALOG)
+    before = release.times_digest(path, DIALOG)
+    path.write_bytes(
+        path.read_bytes().replace(b"\tneu\t", b"\thap\t").replace(b"Anger", b"Fear").replace(b"\n", b"\r\n")
+    )
+    assert release.times_digest(path, DIALOG) == before
+    path.write_bytes(path.read_bytes().replace(b"1.5000", b"1.5001"))
+    assert release.times_digest(path, DIALOG) != before
+    with pytest.raises(FileNotFoundError):
+        release.times_digest(tmp_path / "none.txt", DIALOG)
