@@ -1,0 +1,347 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from fusion_inputs import CLASSES, ENCODERS, Corpus
+
+from emofuse.errors import EmofuseError
+from emofuse.evaluation import Rows, choose, evaluate, measure
+from emofuse.store import read_parquet, read_tsv, write_parquet
+from emofuse.systems import System, systems
+
+SYSTEMS = systems(ENCODERS, ["svm"])
+NAMES = ("scores.parquet", "per_class.parquet", "confusion.parquet", "chosen.tsv", "chosen_predictions.parquet")
+
+
+class Run:
+    """Random predictions of every system: `guess[system, split, seed]` is {turn: class}, right as often as `skill`."""
+
+    def __init__(self, folder, sessions=(1, 2, 3), seeds=(1,), validation=True, per_class=5):
+        self.corpus = Corpus(folder, per_class)
+        self.sessions, self.seeds, self.validation = sessions, seeds, validation
+        self.rng = np.random.default_rng(11)
+        self.truth = {t: c for t, c in zip(self.corpus.turns, self.corpus.label, strict=True) if c}
+        self.splits = [self.corpus.write_split(session, validation) for session in sessions]
+        self.guess = {}
+        for session in sessions:
+            parts = self.corpus.parts(session, validation)
+            turns = [turn for turn, part in parts.items() if part != "train"]
+            for seed in seeds:
+                for index, system in enumerate(SYSTEMS):
+                    right = self.rng.random(len(turns)) < 0.3 + 0.04 * index
+                    drawn = self.rng.choice(CLASSES, len(turns))
+                    chosen = [self.truth[t] if r else str(g) for t, r, g in zip(turns, right, drawn, strict=True)]
+                    self.guess[system.name, f"session{session}", seed] = dict(zip(turns, chosen, strict=True))
+
+    def path(self, system, split, seed):
+        return self.corpus.folder / f"predictions/{system}/{split}/seed{seed}.parquet"
+
+    def write(self, without=(), left_out=None):
+        """Write the prediction files; returns their paths, in no useful order."""
+        paths = []
+        for (name, split, seed), guess in self.guess.items():
+            if (name, split, seed) in without:
+                continue
+            system = next(system for system in SYSTEMS if system.name == name)
+            parts = self.corpus.parts(int(split[-1]), self.validation)
+            turns = [turn for turn in guess if turn not in (left_out or {})]
+            table = {
+                "turn_id": turns,
+                "part": [parts[turn] for turn in turns],
+                "truth": [self.truth[turn] for turn in turns],
+                "prediction": [guess[turn] for turn in turns],
+            }
+            metadata = {
+                "system": name,
+                "kind": system.kind,
+                "combination": system.combination,
+                "classifier": system.classifier,
+                "modalities": json.dumps(system.modalities),
+                "split": split,
+                "seed": str(seed),
+                "classes": json.dumps(CLASSES),
+                "left_out": json.dumps(left_out or {}),
+            }
+            paths.append(self.path(name, split, seed))
+            write_parquet(paths[-1], pa.table(table), metadata)
+        return [paths[index] for index in self.rng.permutation(len(paths))]
+
+    def evaluate(self, paths=None, folder="evaluation", **options):
+        """Evaluate, and return the five outputs as lists of dicts by name."""
+        outputs = [self.corpus.folder / folder / name for name in NAMES]
+        evaluate(paths or self.write(), self.splits, *outputs, **options)
+        tables = {path.stem: read_parquet(path).to_pylist() for path in outputs if path.suffix == ".parquet"}
+        return tables | {"chosen": read_tsv(outputs[3])}
+
+    def rows(self, system, split, seed, part):
+        """Truth and guess of one system in one split and part, as arrays of class names, by turn."""
+        parts = self.corpus.parts(int(split[-1]), self.validation)
+        guess = self.guess[system, split, seed]
+        turns = sorted(turn for turn in guess if parts[turn] == part)
+        return np.array([self.truth[t] for t in turns]), np.array([guess[t] for t in turns])
+
+
+def by_hand(truth, guess):
+    """Scores by counting."""
+    cells = np.array([[np.sum((truth == t) & (guess == p)) for p in CLASSES] for t in CLASSES])
+    hits, support, said = np.diag(cells), cells.sum(axis=1), cells.sum(axis=0)
+    f1 = [2 * h / (s + g) for h, s, g in zip(hits, support, said, strict=True) if s + g]
+    recalls = [h / s for h, s in zip(hits, support, strict=True) if s]
+    weighted = sum(2 * h / (s + g) * s for h, s, g in zip(hits, support, said, strict=True) if s) / len(truth)
+    scores = {"n": len(truth), "wa": hits.sum() / len(truth), "ua": np.mean(recalls), "macro_f1": np.mean(f1)}
+    return scores | {"weighted_f1": weighted}, cells
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+def one(rows, **wanted):
+    found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_measure_by_hand():
+    truth = np.array([0] * 6 + [1] * 3 + [2] * 1)
+    guess = np.array([0, 0, 0, 0, 1, 2] + [1, 1, 0] + [0])
+    result = measure(truth, guess, 3)
+    assert result["confusion"].tolist() == [[4, 1, 1], [1, 2, 0], [1, 0, 0]]
+    assert result["wa"] == pytest.approx(0.6)
+    assert result["ua"] == pytest.approx((4 / 6 + 2 / 3 + 0) / 3)
+    assert result["precision"].tolist() == pytest.approx([4 / 6, 2 / 3, 0])
+    assert result["f1"].tolist() == pytest.approx([8 / 12, 4 / 6, 0])
+    assert result["macro_f1"] == pytest.approx((8 / 12 + 4 / 6) / 3)
+    assert result["weighted_f1"] == pytest.approx(0.6 * 8 / 12 + 0.3 * 4 / 6)
+
+
+def test_classes_that_are_not_there():
+    """Class 2 has no turn but is predicted once, class 3 has neither turn nor prediction, class 1 is never predicted."""
+    result = measure(np.array([0, 0, 0, 1]), np.array([0, 0, 2, 0]), 4)
+    assert result["ua"] == pytest.approx((2 / 3 + 0) / 2)
+    np.testing.assert_allclose(result["recall"], [2 / 3, 0, np.nan, np.nan])
+    np.testing.assert_allclose(result["precision"], [2 / 3, np.nan, 0, np.nan])
+    np.testing.assert_allclose(result["f1"], [2 / 3, 0, 0, np.nan])
+    assert result["macro_f1"] == pytest.approx(2 / 9)
+    assert result["weighted_f1"] == pytest.approx(0.75 * 2 / 3)
+
+
+def test_scores_of_every_fold_and_pooled(run):
+    result = run.evaluate()
+    folds = ["session1", "session2", "session3"]
+    assert len(result["scores"]) == (len(SYSTEMS) + 2) * 4 * 2
+    assert [row["system"] for row in result["scores"][::2][: len(SYSTEMS) + 2]] == [
+        *(system.name for system in SYSTEMS),
+        "majority",
+        "chosen",
+    ]
+    for system in SYSTEMS:
+        for part in ("val", "test"):
+            each = {split: run.rows(system.name, split, 1, part) for split in folds}
+            each["pooled"] = tuple(np.concatenate(column) for column in zip(*each.values(), strict=True))
+            for split, (truth, guess) in each.items():
+                key = {"system": system.name, "split": split, "seed": 1, "part": part}
+                scores, cells = by_hand(truth, guess)
+                row = one(result["scores"], **key)
+                assert {name: row[name] for name in scores} == pytest.approx(scores)
+                assert (row["kind"], row["combination"], row["classifier"]) == (
+                    system.kind,
+                    system.combination,
+                    system.classifier,
+                )
+                for i, name in enumerate(CLASSES):
+                    row = one(result["per_class"], **key, **{"class": name})
+                    assert row["support"] == cells[i].sum()
+                    assert row["recall"] == pytest.approx(cells[i, i] / cells[i].sum())
+                    said = cells[:, i].sum()
+                    assert row["precision"] == (pytest.approx(cells[i, i] / said) if said else None)
+                    for j, other in enumerate(CLASSES):
+                        assert one(result["confusion"], **key, truth=name, prediction=other)["count"] == cells[i, j]
+
+
+def test_the_final_system_is_chosen_on_validation(run):
+    result = run.evaluate()
+    fused = [system.name for system in SYSTEMS if system.fused]
+    for split in ("session1", "session2", "session3"):
+        val = {name: by_hand(*run.rows(name, split, 1, "val"))[0] for name in fused}
+        best = max(fused, key=lambda name: (val[name]["wa"], val[name]["ua"], -fused.index(name)))
+        row = one(result["chosen"], split=split)
+        assert (row["seed"], row["system"]) == ("1", best)
+        test = by_hand(*run.rows(best, split, 1, "test"))[0]
+        assert [float(row[key]) for key in ("val_wa", "val_ua", "test_wa", "test_ua")] == pytest.approx(
+            [val[best]["wa"], val[best]["ua"], test["wa"], test["ua"]], abs=1e-6
+        )
+        scores = one(result["scores"], system="chosen", split=split, part="test")
+        assert (scores["wa"], scores["kind"]) == (pytest.approx(test["wa"]), "chosen")
+        rows = [row for row in result["chosen_predictions"] if row["split"] == split]
+        assert {row["turn_id"]: row["prediction"] for row in rows} == {
+            turn: guess
+            for turn, guess in run.guess[best, split, 1].items()
+            if run.corpus.parts(int(split[-1]))[turn] == "test"
+        }
+        assert all(row["truth"] == run.truth[row["turn_id"]] for row in rows)
+
+
+def test_the_test_part_takes_no_part_in_the_choice(run):
+    before = run.evaluate()
+    for (name, split, seed), guess in run.guess.items():
+        parts = run.corpus.parts(int(split[-1]))
+        winner = name == "late-product-argmax"  # perfect on every test turn, all others always wrong there
+        for turn in guess:
+            if parts[turn] == "test":
+                wrong = CLASSES[(CLASSES.index(run.truth[turn]) + 1) % 4]
+                run.guess[name, split, seed][turn] = run.truth[turn] if winner else wrong
+    after = run.evaluate()
+    picked = [[row["system"] for row in result["chosen"]] for result in (before, after)]
+    assert picked[0] == picked[1]
+    assert one(after["scores"], system="late-product-argmax", split="pooled", part="test")["wa"] == 1
+
+
+def test_choice_refuses_turns_that_are_not_validation():
+    system = System("late-sum-svm", "late", "sum", "svm", ("text", "audio"))
+    rows = Rows(np.array(["a", "b"]), np.array(["val", "test"]), np.array([0, 1]), np.array([0, 1]))
+    with pytest.raises(EmofuseError, match="Leak: .*late-sum-svm"):
+        choose({system: rows})
+    assert choose({system: rows.part("val")}) == system
+
+
+def test_equals_are_decided_by_ua_and_then_by_order():
+    first, second, third, alone = (
+        System("early-sum-svm", "early", "sum", "svm", ("text", "audio")),
+        System("early-concat-mlp", "early", "concat", "mlp", ("text", "audio")),
+        System("late-sum-argmax", "late", "sum", "argmax", ("text", "audio")),
+        System("text-bert", "single", "", "argmax", ("text",)),
+    )
+
+    def rows(*guess):
+        truth = np.array([0, 0, 0, 1])
+        return Rows(np.array(list("abcd")), np.array(["val"] * 4), truth, np.array(guess))
+
+    low, high, perfect = rows(0, 0, 0, 0), rows(0, 0, 1, 1), rows(0, 0, 0, 1)  # wa 3/4 and 3/4, ua 1/2 and 5/6
+    assert choose({first: low, second: high, third: low}) == second
+    assert choose({third: low, second: low, first: low}) == first
+    assert choose({first: low, third: low, alone: perfect}) == first  # a single modality is no candidate
+    assert choose({alone: perfect}) == alone  # unless there is nothing else
+
+
+def test_majority_is_that_of_the_training_part(run):
+    """Most training turns of session2's split become sad, all its test turns neutral."""
+    parts = run.corpus.parts(2)
+    labels = {}
+    for turn, name in run.truth.items():
+        if parts[turn] == "train" and name == "hap" and turn[-3:] > "008":
+            labels[turn] = "sad"
+    run.corpus.write_split(2, labels=labels)
+    result = run.evaluate()
+    guesses = {
+        row["prediction"]
+        for row in result["confusion"]
+        if row["system"] == "majority" and row["split"] == "session2" and row["count"]
+    }
+    assert guesses == {"sad"}
+    row = one(result["scores"], system="majority", split="session2", part="test")
+    assert (row["wa"], row["ua"], row["kind"]) == (0.25, 0.25, "baseline")
+    # elsewhere all classes are as frequent, and the first one is taken
+    assert one(result["per_class"], system="majority", split="session1", part="test", **{"class": "ang"})["recall"] == 1
+
+
+def test_seeds_are_kept_apart(tmp_path):
+    run = Run(tmp_path, sessions=(1, 2), seeds=(1, 7))
+    result = run.evaluate()
+    assert [(row["split"], row["seed"]) for row in result["chosen"]] == [
+        ("session1", "1"),
+        ("session1", "7"),
+        ("session2", "1"),
+        ("session2", "7"),
+    ]
+    for seed in (1, 7):
+        pooled = [run.rows("late-sum-svm", split, seed, "test") for split in ("session1", "session2")]
+        truth, guess = (np.concatenate(column) for column in zip(*pooled, strict=True))
+        row = one(result["scores"], system="late-sum-svm", split="pooled", seed=seed, part="test")
+        assert row["wa"] == pytest.approx(np.mean(truth == guess))
+
+
+def test_the_order_of_the_files_does_not_matter(run):
+    paths = run.write()
+    run.evaluate(sorted(paths), folder="one")
+    run.evaluate(sorted(paths, reverse=True), folder="two")
+    for name in NAMES:
+        assert (run.corpus.folder / "one" / name).read_bytes() == (run.corpus.folder / "two" / name).read_bytes()
+
+
+def test_without_validation_the_final_system_must_be_named(tmp_path):
+    run = Run(tmp_path, validation=False)
+    with pytest.raises(EmofuseError, match="No validation part in session1, session2, session3.*final_system: one of"):
+        run.evaluate()
+    result = run.evaluate(final_system="early-concat-svm")
+    assert {row["system"] for row in result["chosen"]} == {"early-concat-svm"}
+    assert {(row["val_wa"], row["val_ua"]) for row in result["chosen"]} == {("", "")}
+    assert {row["part"] for row in result["scores"]} == {"test"}
+
+
+def test_a_named_final_system_is_taken_everywhere(run):
+    result = run.evaluate(final_system="text-bert")
+    assert [row["system"] for row in result["chosen"]] == ["text-bert"] * 3
+    with pytest.raises(EmofuseError, match="No system is named 'early-conat-svm'.*Did you mean early-concat-svm"):
+        run.evaluate(final_system="early-conat-svm")
+
+
+def test_missing_and_second_files_are_listed(run):
+    paths = run.write(without=[("late-sum-svm", "session2", 1), ("text-bert", "session3", 1)])
+    with pytest.raises(EmofuseError) as caught:
+        run.evaluate(paths)
+    assert "session2, seed 1: no predictions of late-sum-svm" in str(caught.value)
+    assert "session3, seed 1: no predictions of text-bert" in str(caught.value)
+    with pytest.raises(EmofuseError, match="a second file of"):
+        run.evaluate([*run.write(), run.path("text-bert", "session1", 1)])
+
+
+def test_predictions_of_other_turns_are_refused(run):
+    turn, _ = run.guess["late-sum-svm", "session2", 1].popitem()
+    with pytest.raises(EmofuseError, match=rf"session2, seed 1, late-sum-svm: not the split's turns.*{turn}"):
+        run.evaluate()
+
+
+def test_predictions_with_other_truth_or_left_out_are_refused(run):
+    paths = run.write()
+    turn = next(iter(run.guess["text-bert", "session1", 1]))
+    run.corpus.write_split(1, labels={turn: "sad" if run.truth[turn] != "sad" else "ang"})
+    with pytest.raises(EmofuseError, match=f"session1, seed 1, .*part or class is not the split's: 1 turn .{turn}"):
+        run.evaluate(paths)
+
+
+def test_left_out_turns_may_be_missing_but_for_all_alike(run):
+    turn = next(iter(run.guess["text-bert", "session1", 1]))
+    only = {key: guess for key, guess in run.guess.items() if key[1] == "session1"}
+    run.guess, run.splits = only, run.splits[:1]
+    paths = run.write(left_out={turn: "no video"})
+    assert one(run.evaluate(paths)["scores"], system="text-bert", split="pooled", part="val")["n"] == 20 - (
+        run.corpus.parts(1)[turn] == "val"
+    )
+    run.guess = {key: guess for key, guess in only.items() if key[0] == "late-sum-svm"}
+    run.write()  # this one leaves nothing out
+    with pytest.raises(EmofuseError, match="late-sum-svm: other turns are left out than from text-bert"):
+        run.evaluate(paths)
+
+
+def test_a_turn_tested_in_two_splits_is_refused(run):
+    """A split of another name with the same test session."""
+    path = run.corpus.write_split(1)
+    table = read_parquet(path).replace_schema_metadata(None)
+    again = run.corpus.folder / "splits/again1.parquet"
+    metadata = {"split": "again1", "validation": "previous_session", "classes": json.dumps(CLASSES)}
+    write_parquet(again, table, metadata)
+    run.splits.append(again)
+    for (name, split, seed), guess in list(run.guess.items()):
+        if split == "session1":
+            run.guess[name, "again1", seed] = guess
+    with pytest.raises(EmofuseError, match="seed 1: tested in more than one split: 20 turns"):
+        run.evaluate()
+
+
+def test_splits_of_other_classes_are_refused(run):
+    run.corpus.write_split(2, classes=["ang", "hap", "sad"])
+    with pytest.raises(EmofuseError, match="have the same classes"):
+        run.evaluate()
