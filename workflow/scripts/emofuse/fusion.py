@@ -109,7 +109,7 @@ def split_turns(path):
 def matrix(column, rows, what, turns):
     """The given rows of a fixed-size-list column as (n, d) float64; EmofuseError where a value is not finite."""
     lists = column.combine_chunks()
-    values = lists.values.to_numpy(zero_copy_only=False).reshape(len(lists) + lists.offset, -1)[lists.offset :]
+    values = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
     taken = values[rows].astype(np.float64)
     broken = ~np.isfinite(taken).all(axis=1)
     if broken.any():
