@@ -52,7 +52,9 @@ def test_combine_by_hand():
 def test_unequal_widths_are_named(how):
     vectors = {"text": np.zeros((3, 768)), "audio": np.zeros((3, 512)), "video": np.zeros((3, 768))}
     assert combine(vectors, "concat").shape == (3, 2048)
-    with pytest.raises(EmofuseError, match=f"by {how} .* text 768, audio 512, video 768 .*concat.* encoders of one"):
+    with pytest.raises(
+        EmofuseError, match=f"by {how} .* text 768, audio 512, video 768 .*early_fusion: .concat.*encoders of one"
+    ):
         combine(vectors, how)
 
 

@@ -148,8 +148,8 @@ def combine(vectors, how):
     if len(set(widths.values())) > 1:
         named = ", ".join(f"{name} {width}" for name, width in widths.items())
         raise EmofuseError(
-            f"Early fusion by {how} needs vectors of one width, and these are {named} wide. Leave sum and product out "
-            "of early fusion (concat takes any widths), or choose encoders of one width."
+            f"Early fusion by {how} needs vectors of one width, and these are {named} wide. Set early_fusion: [concat] "
+            "(concatenation takes any widths), or choose encoders of one width."
         )
     operation = {"sum": np.add, "product": np.multiply}[how]
     return operation.reduce(list(vectors.values()))
