@@ -1,5 +1,7 @@
 """The index of a release: what is in it, what is wrong with it, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 import release_tree
 from emofuse import clip_files, clips, corpus, release, store
@@ -132,6 +134,23 @@ def test_the_counts_of_the_whole_release_are_asserted(root, out, tmp_path):
     lists["dialog_list_path"].write_text(f"{DIALOG}\n")
     path.write_bytes(release.label_path(root, DIALOG).read_bytes().replace(DIALOG.encode(), OTHER.encode())[:-200])
     index_turns(root, out, **lists)  # not the whole release
+
+
+def test_a_release_with_the_known_counts_passes(out, tmp_path):
+    resources = Path(__file__).parents[2] / "resources"
+    dialogs = release.read_dialog_list(resources / "iemocap_dialogs.txt")
+    turns = {dialog: [] for dialog in dialogs}
+    for cell in store.read_tsv(resources / "iemocap_counts.tsv"):
+        session = [dialog for dialog in dialogs if release.session_of(dialog) == int(cell["session"])]
+        for number in range(int(cell["turns"])):
+            mine = turns[session[number % len(session)]]
+            mine.append((f"F{len(mine):03d}", len(mine), len(mine) + 1, cell["label"], ""))
+    for dialog, mine in turns.items():
+        release_tree.write_labels(release.label_path(tmp_path, dialog), dialog, mine)
+    paths = out / "turns.parquet", out / "turns.tsv"
+    lists = resources / "iemocap_counts.tsv", resources / "iemocap_dialogs.txt"
+    corpus.index_turns(tmp_path, dialogs, "error", *paths, *lists)
+    assert len(store.read_parquet(out / "turns.parquet")) == 10039
 
 
 # Words

@@ -40,7 +40,7 @@ def cut_text(dialog, labels_path, transcript_path, out_dir, manifest_path, on_mi
         text, _ = release.read_text(_present(transcript_path))
         words = release.parse_transcript(text, dialog).words
     except (OSError, MediaError) as error:
-        damage = _damage(transcript_path, error)
+        damage = _damage(transcript_path or f"the transcript of {dialog}", error)
         _refuse([damage], on_missing)
     rows = []
     for turn in turns:
@@ -134,7 +134,7 @@ def cut_video(dialog, labels_path, avi_path, out_dir, manifest_path, crop, on_mi
         with Video(_present(avi_path)) as video:
             _cut_frames(video, turns, out_dir, crop, rows)
     except (OSError, MediaError) as error:
-        damage = _damage(avi_path or f"{dialog}.avi", error)
+        damage = _damage(avi_path or f"the video of {dialog}", error)
         _refuse([damage], on_missing)
         # A dialog's damaged picture is dropped whole: which frames before the damage can be trusted is unknown.
         _clear(out_dir, ".mp4")
@@ -232,7 +232,7 @@ def _begin(dialog, labels_path, out_dir, manifest_path, on_missing):
     try:
         text, _ = release.read_text(_present(labels_path))
     except (OSError, MediaError) as error:
-        _refuse([_damage(labels_path or f"{dialog}.txt", error)], on_missing)
+        _refuse([_damage(labels_path or f"the label file of {dialog}", error)], on_missing)
         return []
     turns, errors = release.parse_labels(text, dialog, labels_path)
     if errors:
