@@ -1,0 +1,136 @@
+"""The demo input: complete, in the release's format, and telling the class by words, samples and pixels alone."""
+
+import re
+import wave
+from collections import Counter
+from fractions import Fraction
+from itertools import pairwise
+
+import av
+import numpy as np
+import pytest
+from emofuse import demo_plan, demo_release
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.preprocessing import OneHotEncoder
+
+RELEASE_NAME = re.compile(r"Ses0[1-5][FM]_(impro\d\d[ab]?|script\d\d_\d[b]?)")
+DIALOG = "Ses01F_impro01"
+SEED = 1
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    root = tmp_path_factory.mktemp("release")
+    demo_release.write_dialog(root, DIALOG, SEED)
+    return root
+
+
+@pytest.fixture(scope="module")
+def turns():
+    return [turn for dialog in demo_plan.DIALOGS for turn in demo_release.direct(dialog, SEED)]
+
+
+def four_class(turns):
+    return [turn for turn in turns if turn.label in demo_release.CLASS_OF]
+
+
+def test_names_are_the_releases():
+    assert len(set(demo_plan.DIALOGS)) == 20
+    assert all(RELEASE_NAME.fullmatch(dialog) for dialog in demo_plan.DIALOGS)
+    assert any(dialog[-1] in "ab" for dialog in demo_plan.DIALOGS)
+
+
+def test_a_dialog_is_the_declared_files_and_no_others(tree):
+    written = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
+    assert written == set(demo_plan.dialog_files(DIALOG))
+
+
+def test_the_same_seed_writes_the_same_bytes(tree, tmp_path):
+    demo_release.write_dialog(tmp_path, DIALOG, SEED)
+    for name in demo_plan.dialog_files(DIALOG):
+        assert (tmp_path / name).read_bytes() == (tree / name).read_bytes(), name
+
+
+def test_the_avi_is_divx_split_screen_with_sound(tree):
+    with av.open(str(tree / f"Session1/dialog/avi/DivX/{DIALOG}.avi")) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert (video.width, video.height, video.codec_context.name) == (720, 480, "mpeg4")
+        assert video.codec_context.codec_tag == "DX50"
+        assert video.average_rate == Fraction(30_000, 1_001)
+        assert audio.rate == 16_000
+        frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    assert len(frames) == video.frames
+    assert frames[0][:110].max() < 30 and frames[0][370:].max() < 30, "letterboxed"
+
+
+def test_sentence_wavs_are_as_long_as_their_turns(tree):
+    for turn in demo_release.direct(DIALOG, SEED):
+        with wave.open(str(tree / f"Session1/sentences/wav/{DIALOG}/{turn.turn_id}.wav")) as file:
+            assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
+            assert abs(file.getnframes() / 16_000 - (turn.end - turn.start)) < 1e-4
+
+
+def test_every_session_has_the_same_labels(turns):
+    for session in demo_plan.SESSIONS:
+        own = [turn.label for turn in turns if demo_plan.session_of(turn.turn_id) == session]
+        assert Counter(own) == demo_release.LABELS
+
+
+def test_speakers_overlap_each_other_but_never_themselves(turns):
+    overlaps = 0
+    for one, two in pairwise(turns):
+        if one.turn_id[:-5] == two.turn_id[:-5] and two.start < one.end:
+            assert one.gender != two.gender
+            overlaps += 1
+    assert 0.3 < overlaps / len(turns) < 0.8
+
+
+def test_nothing_outside_words_samples_and_pixels_tells_the_class(turns):
+    """Guessing from everything that surrounds a turn stays at the majority class, over the five sessions."""
+    turns = four_class(turns)
+    truth = np.array([demo_release.CLASS_OF[turn.label] for turn in turns])
+    session = np.array([demo_plan.session_of(turn.turn_id) for turn in turns])
+    scene = OneHotEncoder(sparse_output=False).fit_transform([[turn.turn_id[5:-5], turn.gender] for turn in turns])
+    numbers = [[t.end - t.start, t.start, int(t.turn_id[-3:]), len(t.words.split()), t.start % 1] for t in turns]
+    features = np.hstack([scene, numbers])
+    right = 0
+    for held_out in demo_plan.SESSIONS:
+        test = session == held_out
+        forest = RandomForestClassifier(300, min_samples_leaf=3, random_state=0).fit(features[~test], truth[~test])
+        right += (forest.predict(features[test]) == truth[test]).sum()
+    majority = Counter(truth).most_common(1)[0][1] / len(truth)
+    assert right / len(truth) < majority + 0.06
+
+
+def test_each_modality_shows_the_class_by_itself(turns):
+    turns = four_class(turns)
+    true = [demo_release.CLASS_OF[turn.label] for turn in turns]
+    for kind, share in demo_release.SHOWN.items():
+        shown = [getattr(turn, f"{kind}_class") for turn in turns]
+        assert abs(np.mean([a == b for a, b in zip(true, shown, strict=True)]) - share) < 0.08
+
+
+@pytest.mark.parametrize("name", demo_plan.ENCODERS)
+def test_encoders_are_the_declared_files_and_hang_on_the_seed_alone(name, tmp_path):
+    import torch
+    from emofuse import demo_encoders
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    demo_encoders.write_encoder(name, tmp_path / "a", SEED)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    demo_encoders.write_encoder(name, tmp_path / "b", SEED)
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(demo_plan.encoder_files(name))
+    for file in demo_plan.encoder_files(name):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+
+
+def test_the_tokenizer_cuts_any_english_text(tmp_path):
+    from emofuse import demo_encoders
+    from transformers import AutoTokenizer
+
+    demo_encoders.write_encoder("bert", tmp_path, SEED)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.tokenize("The letter!") == ["the", "letter", "!"]
+    assert "[UNK]" not in tokenizer.tokenize('Kids are talking by the door: 24 café-goers, "what\'s that?"')
