@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-
 from emofuse.store import write_json, write_parquet, write_tsv
 from emofuse.systems import CHOSEN, MAJORITY, systems
 
@@ -44,7 +43,7 @@ class Inputs:
         return self.root / "run/evaluation" / name
 
 
-def make_inputs(root, turns_per_session=60, modalities=("text", "audio", "video"), seeds=(1,), validated=True, width=12):
+def make_inputs(root, turns_per_session=60, modalities=tuple(ENCODERS), seeds=(1,), validated=True, width=12):
     """Write turns, splits, histories, embeddings, evaluation, problems and benchmarks below `root`."""
     made = Inputs(Path(root), tuple(modalities), tuple(seeds))
     rng = np.random.default_rng(7)
@@ -53,10 +52,13 @@ def make_inputs(root, turns_per_session=60, modalities=("text", "audio", "video"
     write_tsv(
         made.problems,
         [
-            _problem("Ses01F_impro01_F003", "warning", f"the label {NASTY} has no words", "kept; the text clip is missing"),
-            _problem("Ses02M_script01_1", "error", "dialog/avi/DivX/Ses02M_script01_1.avi is truncated", "dropped"),
+            _problem("Ses01F_impro01_F003", "warning", f"no words: {NASTY}", "kept; the text clip is missing"),
+            _problem("Session2/Ses02M_script01_1.avi", "error", "unreadable file: ends at 3 s", "no clip"),
             _problem("Session3/dialog/EmoEvaluation/._Ses03F_impro01.txt", "info", "name starts with a dot", "skipped"),
-            *(_problem(f"Ses05M_script01_1b_F{i:03}", "warning", "lies past the end of the video", "dropped") for i in range(6)),
+            *(
+                _problem(f"Ses05M_script01_1b_F{i:03}", "warning", "past the end of its video: 2 s", "no clip")
+                for i in range(6)
+            ),
         ],
         ["subject", "severity", "problem", "action"],
     )
@@ -68,7 +70,7 @@ def make_inputs(root, turns_per_session=60, modalities=("text", "audio", "video"
     ids = np.array(turns["turn_id"])[kept]
     left_out = {str(ids[0]): f"the text is empty {NASTY}"}
 
-    list_ = systems({m: ENCODERS[m] for m in modalities}, CLASSIFIERS)
+    everything = systems({modality: ENCODERS[modality] for modality in modalities}, CLASSIFIERS)
     chosen = []
     for k, split in enumerate(folds, start=1):
         part = np.where(session == k, "test", "train").astype(object)
@@ -90,12 +92,13 @@ def make_inputs(root, turns_per_session=60, modalities=("text", "audio", "video"
                 truth = classes[(part == p) & (ids != ids[0])]
                 majority = max(CLASSES, key=lambda c: (classes[part == "train"] == c).sum())
                 made.predictions[("majority", split, seed, p)] = (truth, np.full(len(truth), majority))
-                for system in list_:
-                    right = rng.random(len(truth)) < SKILL[system.modalities[0] if system.kind == "single" else system.kind]
+                for system in everything:
+                    skill = SKILL[system.kind if system.fused else system.modalities[0]]
+                    right = rng.random(len(truth)) < skill
                     guess = np.where(right, truth, rng.choice(CLASSES, len(truth)))
                     made.predictions[(system.name, split, seed, p)] = (truth, guess)
                     scores[system.name, p] = (truth == guess).mean()
-            fused = [s.name for s in list_ if s.fused] or [list_[0].name]
+            fused = [s.name for s in everything if s.fused] or [everything[0].name]
             best = max(fused, key=lambda name: scores.get((name, "val"), 0))
             row = {"split": split, "seed": seed, "system": best}
             for p in ("val", "test"):
@@ -104,9 +107,13 @@ def make_inputs(root, turns_per_session=60, modalities=("text", "audio", "video"
                     made.predictions[("chosen", split, seed, p)] = made.predictions[(best, split, seed, p)]
                 truth, guess = made.predictions.get((best, split, seed, p), (np.array([]), np.array([])))
                 recalls = [(guess[truth == c] == c).mean() for c in CLASSES if (truth == c).any()]
-                row |= {f"{p}_wa": (truth == guess).mean() if known else "", f"{p}_ua": np.mean(recalls) if known else ""}
+                row |= (
+                    {f"{p}_wa": (truth == guess).mean(), f"{p}_ua": np.mean(recalls)}
+                    if known
+                    else {f"{p}_wa": "", f"{p}_ua": ""}
+                )
             chosen.append(row)
-    _evaluation(made, [MAJORITY, *list_, CHOSEN], folds)
+    _evaluation(made, [MAJORITY, *everything, CHOSEN], folds)
     write_tsv(made.evaluation("chosen.tsv"), chosen, list(chosen[0]))
     _benchmarks(made.root / "benchmarks", folds, modalities)
     return made
@@ -145,11 +152,12 @@ def _encoder(made, rng, turns, kept, classes, part, modality, split, seed, left_
         rows.append((step, step / steps, "train", 0.35 + 1.05 * decay + rng.normal(0, 0.03), None, None))
         if validated and step % steps == 0:
             wa = SKILL[modality] * (1 - 0.5 * decay) + rng.normal(0, 0.012)
-            rows.append((step, step / steps, "val", 0.8 + 0.6 * decay + step / 2500 + rng.normal(0, 0.02), wa, wa - 0.01))
+            loss = 0.8 + 0.6 * decay + step / 2500 + rng.normal(0, 0.02)
+            rows.append((step, step / steps, "val", loss, wa, wa - 0.01))
     names = ("step", "epoch", "part", "loss", "wa", "ua")
     history = pa.table({name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
     write_parquet(folder / "history.parquet", history)
-    settings = {"model": f"google/{encoder}-base", "revision": "0a1b2c3", "pooling": "mean", "learning_rate": 2e-5, "epochs": 10}
+    settings = {"model": f"some/{encoder}-base", "revision": "0a1b2c3", "pooling": "mean", "learning_rate": 2e-5}
     write_json(
         folder / "training.json",
         {
@@ -179,13 +187,16 @@ def _encoder(made, rng, turns, kept, classes, part, modality, split, seed, left_
     vectors[kept] += directions[[CLASSES.index(c) for c in classes]]
     every_part = np.full(len(kept), None, dtype=object)
     every_part[kept] = part
-    rows = np.array([turn not in left_out for turn in turns["turn_id"]]) if modality == "text" else np.ones(len(kept), bool)
+    left_out = left_out if modality == "text" else {}
+    rows = np.array([turn not in left_out for turn in turns["turn_id"]])
     path = made.root / f"run/embeddings/{modality}/{encoder}/{split}/seed{seed}.parquet"
+    logits = rng.normal(0, 1, (rows.sum(), len(CLASSES)))
     table = pa.table(
         {
             "turn_id": np.array(turns["turn_id"])[rows],
             "part": pa.array(every_part[rows], pa.string()),
-            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors[rows].astype(np.float32).ravel()), width),
+            "embedding": _lists(vectors[rows]),
+            "logits": _lists(logits),
         }
     )
     metadata = {
@@ -196,10 +207,15 @@ def _encoder(made, rng, turns, kept, classes, part, modality, split, seed, left_
         "pooling": "mean",
         "split": split,
         "seed": str(seed),
-        "left_out": json.dumps(left_out if modality == "text" else {}),
+        "classes": json.dumps(CLASSES),
+        "left_out": json.dumps(left_out),
     }
     write_parquet(path, table, metadata)
     made.embeddings.append(path)
+
+
+def _lists(matrix):
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.astype(np.float32).ravel()), matrix.shape[1])
 
 
 def _evaluation(made, list_, folds):
@@ -218,12 +234,20 @@ def _evaluation(made, list_, folds):
                     rows = []
                     for c in CLASSES:
                         hit = int(((truth == c) & (guess == c)).sum())
-                        precision = hit / max((guess == c).sum(), 1)
-                        recall = hit / max((truth == c).sum(), 1)
-                        f1 = 2 * hit / max((guess == c).sum() + (truth == c).sum(), 1)
-                        rows.append({**key, "class": c, "precision": precision, "recall": recall, "f1": f1, "support": int((truth == c).sum())})
+                        true, said = int((truth == c).sum()), int((guess == c).sum())
+                        rows.append(
+                            {
+                                **key,
+                                "class": c,
+                                "precision": hit / said if said else None,
+                                "recall": hit / true,
+                                "f1": 2 * hit / (said + true),
+                                "support": true,
+                            }
+                        )
                         for p in CLASSES:
-                            confusion.append({**key, "truth": c, "prediction": p, "count": int(((truth == c) & (guess == p)).sum())})
+                            count = int(((truth == c) & (guess == p)).sum())
+                            confusion.append({**key, "truth": c, "prediction": p, "count": count})
                     per_class += rows
                     weights = np.array([row["support"] for row in rows]) / len(truth)
                     f1 = np.array([row["f1"] for row in rows])
@@ -252,5 +276,6 @@ def _benchmarks(folder, folds, modalities):
             for j, modality in enumerate(modalities):
                 path = folder / rule / modality / f"{fold}.tsv"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(head + f"{90.25 + i + j}\t0:01:30\t{2100.5 + 10 * i}\t9000\t2000\t2000\t1\t1\t180\t170\n")
+                row = f"{90.25 + i + j}\t0:01:30\t{2100.5 + 10 * i}\t9000\t2000\t2000\t1\t1\t180\t170\n"
+                path.write_text(head + row)
     (folder / "evaluate.tsv").write_text(head + "0.4213\t0:00:00\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\n")

@@ -3,18 +3,15 @@
 from pathlib import Path
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 
 from emofuse.errors import EmofuseError
+from emofuse.fusion import align, combine, scale
 from emofuse.outputs import (
     ACCURACY_FIGURES,
     FIGURE_FORMATS,
@@ -32,7 +29,10 @@ from emofuse.tables import fold_names, ranked, read_test
 CLASS_COLOURS = {"anger": "#cf3b38", "happiness": "#f2c037", "neutral": "#3f78bd", "sadness": "#3c9a5f"}
 OTHER_COLOURS = ("#8a5bb0", "#e0803a", "#3aa6a6", "#c968a4", "#8a6a4f", "#7d8590", "#a3b13c")
 # Folds must not be taken for classes: another family of colours (Okabe and Ito's, safe for colour-blind readers).
-FOLD_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#777777", "#9d7f00", "#4b3f8f", "#000000")
+FOLD_COLOURS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"),
+    *("#777777", "#9d7f00", "#4b3f8f", "#000000"),
+)
 KIND_COLOURS = {"baseline": "#777777", "single": "#3f78bd", "early": "#c4622d", "late": "#8a5bb0", "chosen": "#111111"}
 RASTER_FROM = 1000  # points from which a scatter is drawn as pixels inside the SVG
 
@@ -73,25 +73,27 @@ def make_figures(splits, histories, embeddings, pca_split, scores, confusion, fo
         for modality in modalities:
             drawn[LOSS_FIGURES[modality]] = draw_loss(runs[runs["modality"] == modality])
             drawn[ACCURACY_FIGURES[modality]] = draw_accuracy(runs[runs["modality"] == modality])
-        spaces = read_spaces(embeddings, _split_file(splits, pca_split))
-        for modality, space in spaces.items():
-            title = MODALITY_TITLES[modality]
-            drawn[PCA_FIGURES[modality]] = draw_pca(space, classes, f"{title}, {split_title(pca_split)}".capitalize())
-        if len(spaces) > 1:
-            title = f"All modalities, {split_title(pca_split)}"
-            drawn["figure11"] = draw_pca(concatenated(spaces), classes, title)
+        fold = read_spaces(embeddings, splits, pca_split)
+        spaces = {
+            PCA_FIGURES[modality]: (MODALITY_TITLES[modality], fold.embeddings[modality]) for modality in modalities
+        }
+        if len(modalities) > 1:
+            training = fold.parts == "train"
+            spaces["figure11"] = ("all modalities", combine(scale(fold.embeddings, training), "concat"))
+        for name, (title, vectors) in spaces.items():
+            title = f"{title}, {split_title(pca_split)}".capitalize()
+            drawn[name] = draw_pca(vectors, fold.parts, fold.truth, classes, title)
         drawn["figure12"] = draw_confusion(read_test(confusion), classes)
         for name in figure_names(modalities):
             save(drawn[name], folder, name)
 
 
 def save(figure, folder, name):
-    """Write the figure in all formats, without dates, so that equal figures are equal files; then close it."""
+    """Write the figure in all formats, without dates, so that equal figures are equal files."""
     for ending in FIGURE_FORMATS:
         metadata = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
         with whole(folder / f"{name}.{ending}") as partial:
             figure.savefig(partial, format=ending, metadata=metadata)
-    plt.close(figure)
 
 
 def colours(classes):
@@ -108,7 +110,7 @@ def draw_labels(splits, classes):
     columns = ["turn_id", "class", "session"]
     turns = pd.concat([read_parquet(path, columns).to_pandas() for path in splits]).drop_duplicates("turn_id")
     counts = turns.groupby(["session", "class"]).size().unstack(fill_value=0).reindex(columns=classes, fill_value=0)
-    figure, axes = plt.subplots(figsize=(max(4.5, 0.6 + 0.34 * counts.size), 3.2))
+    figure, axes = _axes(figsize=(max(4.5, 0.6 + 0.34 * counts.size), 3.2))
     width = 0.84 / len(classes)
     for j, (name, colour) in enumerate(colours(classes).items()):
         at = np.arange(len(counts)) + (j - (len(classes) - 1) / 2) * width
@@ -132,13 +134,15 @@ def read_histories(paths):
     for path in map(Path, paths):
         modality, encoder, split, seed = path.parts[-5:-1]
         frame = read_parquet(path).to_pandas()
-        frames.append(frame.assign(modality=modality, encoder=encoder, split=split, seed=int(seed.removeprefix("seed"))))
+        frames.append(
+            frame.assign(modality=modality, encoder=encoder, split=split, seed=int(seed.removeprefix("seed")))
+        )
     return pd.concat(frames, ignore_index=True)
 
 
 def draw_loss(runs):
     """Figures 2 to 4: training loss beside validation loss, one line a fold (and seed), on one scale."""
-    figure, panels = plt.subplots(1, 2, figsize=(7.4, 3.1), sharey=True, sharex=True)
+    figure, panels = _axes(1, 2, figsize=(7.4, 3.1), sharey=True, sharex=True)
     for axes, part, title in zip(panels, ("train", "val"), ("training", "validation"), strict=True):
         _lines(axes, runs[runs["part"] == part], "loss", f"no {title} loss in this run")
         axes.set_title(title.capitalize(), loc="left")
@@ -152,7 +156,7 @@ def draw_loss(runs):
 
 def draw_accuracy(runs):
     """Figures 5 to 7: WA on the validation part during training, one line a fold (and seed), the best epoch dotted."""
-    figure, axes = plt.subplots(figsize=(5.2, 3.3))
+    figure, axes = _axes(figsize=(5.2, 3.3))
     validation = runs[runs["part"] == "val"].assign(wa=lambda frame: 100 * frame["wa"])
     _lines(axes, validation, "wa", "no validation part in this run", best=True)
     axes.set_xlabel("training steps")
@@ -184,64 +188,30 @@ def _lines(axes, runs, measure, without, best=False):
 # Figures 8 to 11
 
 
-def _split_file(paths, split):
-    for path in paths:
-        if read_metadata(path)["split"] == split:
-            return path
-    raise EmofuseError(f"figures 8 to 11 are to draw fold '{split}', but it is not among the splits of the run")
+def read_spaces(embeddings, splits, pca_split):
+    """The vectors of one fold, `fusion.Aligned`, from its embedding files (one a modality) and the split files."""
+    split = next((path for path in splits if read_metadata(path)["split"] == pca_split), None)
+    if split is None:
+        raise EmofuseError(f"figures 8 to 11 are to draw fold '{pca_split}', but it is not among the splits of the run")
+    stores = {read_metadata(path)["modality"]: path for path in embeddings}
+    return align(stores, split, int(read_metadata(embeddings[0])["seed"]))
 
 
-def read_spaces(embeddings, split):
-    """The vectors of one fold by modality: {modality: (frame of turn_id, part and class; float64 matrix (turns, width))}.
-
-    Turns of the split only, those that have a vector in every modality; rows are the same turns in every modality.
+def project(vectors, parts):
+    """The test turns in the first two principal components of the training turns: (n, 2) float64, and the components'
+    shares of the training variance, (2,). `vectors` is (turns, width), `parts` (turns,) names each turn's part.
     """
-    turns = read_parquet(split, ["turn_id", "part", "class"]).to_pandas()
-    fold = read_metadata(split)["split"]
-    vectors = {}
-    for path in embeddings:
-        metadata = read_metadata(path)
-        if metadata["split"] != fold:
-            raise EmofuseError(f"{path} holds vectors of split {metadata['split']}, not of {fold}: they are another space")
-        table = read_parquet(path, ["turn_id", "embedding"])
-        column = table["embedding"].combine_chunks()
-        matrix = column.flatten().to_numpy().reshape(len(column), -1)
-        vectors[metadata["modality"]] = (pd.Index(table["turn_id"].to_pandas()), matrix)
-    for ids, _ in vectors.values():
-        turns = turns[turns["turn_id"].isin(ids)]
-    turns = turns.reset_index(drop=True)
-    return {
-        modality: (turns, vectors[modality][1][vectors[modality][0].get_indexer(turns["turn_id"])].astype(np.float64))
-        for modality in MODALITY_TITLES
-        if modality in vectors
-    }
+    pca = PCA(n_components=2, svd_solver="covariance_eigh").fit(vectors[parts == "train"])
+    return pca.transform(vectors[parts == "test"]), pca.explained_variance_ratio_
 
 
-def concatenated(spaces):
-    """The modalities side by side, each column scaled to mean 0 and variance 1 of the training turns."""
-    turns = next(iter(spaces.values()))[0]
-    train = (turns["part"] == "train").to_numpy()
-    scaled = [StandardScaler().fit(matrix[train]).transform(matrix) for _, matrix in spaces.values()]
-    return turns, np.concatenate(scaled, axis=1)
-
-
-def project(turns, matrix):
-    """Test turns in the first two principal components of the training turns: (n, 2) float64, and the two components'
-    shares of the training variance.
-    """
-    train, test = ((turns["part"] == part).to_numpy() for part in ("train", "test"))
-    pca = PCA(n_components=2, svd_solver="covariance_eigh").fit(matrix[train])
-    return pca.transform(matrix[test]), pca.explained_variance_ratio_
-
-
-def draw_pca(space, classes, title):
-    """Figures 8 to 11: the test turns of one fold in the plane of `project`, coloured by class."""
-    turns, matrix = space
-    points, shares = project(turns, matrix)
-    names = turns.loc[turns["part"] == "test", "class"].to_numpy()
+def draw_pca(vectors, parts, truth, classes, title):
+    """Figures 8 to 11: the test turns of one fold in the plane of `project`, coloured by class (`truth`, (turns,))."""
+    points, shares = project(vectors, parts)
+    names = truth[parts == "test"]
     palette = colours(classes)
     order = np.random.default_rng(0).permutation(len(points))  # else the last class lies on top of the others
-    figure, axes = plt.subplots(figsize=(4.8, 4.4))
+    figure, axes = _axes(figsize=(4.8, 4.4))
     size = float(np.clip(9000 / max(len(points), 1), 9, 32))
     axes.scatter(
         *points[order].T,
@@ -270,7 +240,7 @@ def draw_pca(space, classes, title):
 
 
 def confusion_matrix(confusion, classes, system="chosen"):
-    """Turns by true class (rows) and prediction (columns), summed over folds, mean over seeds: float64 (classes, classes)."""
+    """Test turns by true class (rows) and prediction, summed over folds, mean over seeds; (classes, classes)."""
     frame = confusion[(confusion["system"] == system) & (confusion["split"] != "pooled")]
     summed = frame.groupby(["truth", "prediction"])["count"].sum().unstack(fill_value=0)
     matrix = summed.reindex(index=classes, columns=classes, fill_value=0).to_numpy(dtype=np.float64)
@@ -282,11 +252,13 @@ def draw_confusion(confusion, classes):
     matrix = confusion_matrix(confusion, classes)
     totals = matrix.sum(axis=1, keepdims=True)
     shares = np.divide(100 * matrix, totals, out=np.zeros_like(matrix), where=totals > 0)
-    figure, axes = plt.subplots(figsize=(1.9 + 0.85 * len(classes), 1.2 + 0.72 * len(classes)))
+    figure, axes = _axes(figsize=(1.9 + 0.85 * len(classes), 1.2 + 0.72 * len(classes)))
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (i, j), share in np.ndenumerate(shares):
         colour = "white" if share > 55 else "#1d1d1d"
-        axes.text(j, i - 0.11, f"{matrix[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=10, weight="bold")
+        axes.text(
+            j, i - 0.11, f"{matrix[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=10, weight="bold"
+        )
         axes.text(j, i + 0.19, f"{share:.1f} %", ha="center", va="center", color=colour, fontsize=7.5)
     titles = [class_title(name) for name in classes]
     axes.set_xticks(range(len(classes)), titles)
@@ -302,13 +274,13 @@ def draw_confusion(confusion, classes):
 
 
 def draw_systems(scores):
-    """The overview: WA and UA of every system, best WA on top within its kind, folds as ticks, beside the majority class."""
+    """The overview: WA and UA of every system, within its kind by WA; folds as ticks, the majority class as a line."""
     order = ranked(scores)
     kinds = [kind for kind in ("chosen", "early", "late", "single", "baseline") if kind in set(order["kind"])]
     rows = pd.concat([order[order["kind"] == kind] for kind in kinds], ignore_index=True)
     heights = np.arange(len(rows)) + 0.6 * rows["kind"].map(kinds.index).to_numpy()  # a gap between kinds
     folds = scores[scores["split"] != "pooled"].groupby(["system", "split"])[["wa", "ua"]].mean()
-    figure, panels = plt.subplots(1, 2, figsize=(7.6, 0.9 + 0.235 * heights[-1]), sharey=True, sharex=True)
+    figure, panels = _axes(1, 2, figsize=(7.6, 0.9 + 0.235 * heights[-1]), sharey=True, sharex=True)
     for axes, measure in zip(panels, ("wa", "ua"), strict=True):
         for value in rows.loc[rows["kind"] == "baseline", measure]:
             axes.axvline(100 * value, color="#777777", linestyle=(0, (4, 3)), linewidth=1)
@@ -333,6 +305,11 @@ def draw_systems(scores):
         if kind == "chosen":
             label.set_fontweight("bold")
     return figure
+
+
+def _axes(rows=1, columns=1, *, figsize, **sharing):
+    figure = Figure(figsize=figsize)
+    return figure, figure.subplots(rows, columns, **sharing)
 
 
 def _legend_above(figure, axes, columns):

@@ -1,12 +1,12 @@
-"""Renders a run's results as one HTML file that needs no network: protocol, tables, figures, data problems, cost, versions."""
+"""Renders a run as one HTML file that needs no network: protocol, tables, figures, data problems, cost, versions."""
 
 import base64
 import csv
 import json
 import platform
-import re
 import subprocess
 import sys
+from collections import Counter
 from datetime import date
 from importlib import metadata as installed
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from emofuse import __version__
 from emofuse.outputs import (
     ACCURACY_FIGURES,
     LOSS_FIGURES,
@@ -31,8 +32,9 @@ from emofuse.store import read_json, read_metadata, read_parquet, read_tsv, whol
 from emofuse.tables import CLASSIFIERS, COMBINATIONS, build_tables, fold_names, modality_title, ranked, read_test
 
 PACKAGES = (
-    "snakemake torch transformers torchaudio accelerate av scikit-learn xgboost numpy scipy pandas pyarrow matplotlib jinja2"
-).split()
+    *("snakemake", "torch", "transformers", "torchaudio", "accelerate", "av", "scikit-learn", "xgboost"),
+    *("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "jinja2"),
+)
 PART_TITLES = {"train": "training", "val": "validation", "test": "test"}
 VALIDATION_TITLES = {
     "previous_session": "the session before the test session, cyclic",
@@ -63,15 +65,15 @@ def make_report(
     """Write the report to `output` (one .html file; figures and style inside, nothing loaded from anywhere).
 
     corpus, run: their names. notice: a warning shown above everything, or ''. final_system: 'validation', or the system
-    that the config names. protocol: what the config says and the files do not: {'classes': {class: [raw labels]}, in the
-    order of tables} and any further facts, shown in order as given: a text, a number, a list, or {name: setting} where a
-    setting may be such a dict again.
+    that the config names. protocol: what the config says and the files do not: {'classes': {class: [raw labels]}} in
+    the order of the tables, and any further facts, shown in the order given: a text, a number, a list, or {name:
+    setting} where a setting may be such a dict again.
 
-    turns, scores, per_class, chosen, problems: paths of the corpus' turns.parquet and problems.tsv and of the run's
+    turns, problems: paths of the corpus' turns.parquet and problems.tsv. scores, per_class, chosen: paths of the run's
     evaluation/{scores.parquet, per_class.parquet, chosen.tsv}. splits: paths of all split files. embeddings: paths of
-    all embedding files of the run (their metadata alone is read). trainings: paths of all training.json. figures: folder
-    of the figures. pca_split: the fold that figures 8 to 11 draw. benchmarks: folders of Snakemake's benchmark files,
-    `<folder>/<rule>/**/*.tsv` or `<folder>/<rule>.tsv`.
+    all embedding files of the run (their metadata alone is read). trainings: paths of all training.json. figures: the
+    folder of the figures. pca_split: the fold that figures 8 to 11 draw. benchmarks: folders of Snakemake's benchmark
+    files, `<folder>/<rule>/**/*.tsv` or `<folder>/<rule>.tsv`.
     """
     classes = list(protocol["classes"])
     stores = [read_metadata(path) for path in embeddings]
@@ -169,8 +171,8 @@ def cautions(findings, folds, turns, class_of, left_out, fused, final_system):
     said.append(
         (
             "Scripts",
-            f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session plays "
-            "too: a system that knows the scripts gains from that without hearing an emotion.",
+            f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session "
+            "plays too: a system that knows the scripts gains from that without hearing an emotion.",
         )
     )
     if final_system == "validation":
@@ -190,7 +192,9 @@ def cautions(findings, folds, turns, class_of, left_out, fused, final_system):
     missing = {row["turn_id"] for row in left_out if row["class"]}
     if missing:
         turns_lack = "1 labelled turn lacks" if len(missing) == 1 else f"{len(missing)} labelled turns lack"
-        said.append(("Completeness", f"{turns_lack} a clip in some modality (listed below); no fusion can judge such a turn."))
+        said.append(
+            ("Completeness", f"{turns_lack} a clip in some modality, so no system is scored there (listed below).")
+        )
     return said
 
 
@@ -280,7 +284,8 @@ def protocol_card(protocol, folds, models, turns, class_of, scores, final_system
             (
                 "Fusion",
                 [
-                    f"early (scaled vectors) and late (softmax outputs), by {', '.join(COMBINATIONS[c] for c in combined)}; "
+                    "early (scaled vectors) and late (softmax outputs), "
+                    f"by {', '.join(COMBINATIONS[c] for c in combined)}; "
                     f"decided by {', '.join(CLASSIFIERS[c] for c in trained)}",
                     "late sum and product also by the plain argmax",
                     "the classifiers learn from vectors of the encoders' own training turns (in-sample)",
@@ -306,7 +311,10 @@ def protocol_card(protocol, folds, models, turns, class_of, scores, final_system
 def _lines(value):
     """A config value as lines of text: one a setting of a dict, else one."""
     if isinstance(value, dict):
-        return [f"{name}: {_settings(setting) if isinstance(setting, dict) else _plain(setting)}" for name, setting in value.items()]
+        return [
+            f"{name}: {_settings(setting) if isinstance(setting, dict) else _plain(setting)}"
+            for name, setting in value.items()
+        ]
     return [_plain(value)]
 
 
@@ -326,7 +334,7 @@ def _plain(value):
 
 
 def chosen_rows(path):
-    """Which system each fold chose, with its validation and test scores in percent (None where there is no validation)."""
+    """Which system each fold chose, with its validation and test scores in percent (None without validation)."""
     rows = []
     for row in read_tsv(path):
         numbers = {key: _number(row[key]) for key in ("val_wa", "val_ua", "test_wa", "test_ua")}
@@ -372,7 +380,11 @@ def _table(table):
             while level < len(key) - 1 and i + span < len(heads) and heads[i + span][: level + 1] == prefix:
                 span += 1
             cells.append((key[level], span))
-        marks = {"final": key[0] == "final system", "average": key[0].endswith("average"), "optimistic": "optimistic" in key[-1]}
+        marks = {
+            "final": key[0] == "final system",
+            "average": key[0].endswith("average"),
+            "optimistic": "optimistic" in key[-1],
+        }
         own = next((mark for mark, applies in marks.items() if applies), "")
         rows.append({"heads": cells, "cells": list(text.iloc[i]), "class": own})
     return {
@@ -429,25 +441,18 @@ def turns_left_out(stores, turns, class_of):
 
 
 def problem_kinds(problems):
-    """The problems, gravest first, and how many there are of each kind (the same sentence but for numbers and names)."""
-    rank = {severity: i for i, severity in enumerate(SEVERITIES)}
-    rows = sorted(problems, key=lambda row: (rank.get(row["severity"], len(rank)), row["subject"]))
-    kinds = {}
-    for row in rows:
-        # What is quoted, a path or a number is this problem's own; the rest of the sentence is its kind.
-        kind = re.sub(r"'[^']*'|\"[^\"]*\"|\S*/\S*|\S*\d\S*", "…", row["problem"])
-        key = (row["severity"], kind, row["action"])
-        kinds[key] = kinds.get(key, 0) + 1
-    counted = [{"severity": s, "problem": p, "action": a, "count": n} for (s, p, a), n in kinds.items()]
-    counted.sort(key=lambda row: (rank.get(row["severity"], len(rank)), -row["count"]))
-    return {"rows": rows, "kinds": counted}
+    """The problems, gravest first, and the number of each kind: what stands before the colon of its sentence."""
+    problems = sorted(problems, key=lambda row: (SEVERITIES.index(row["severity"]), row["subject"]))
+    counts = Counter((row["severity"], row["problem"].split(":")[0], row["action"]) for row in problems)
+    kinds = [{"severity": s, "problem": p, "action": a, "count": n} for (s, p, a), n in counts.most_common()]
+    return {"rows": problems, "kinds": sorted(kinds, key=lambda row: SEVERITIES.index(row["severity"]))}
 
 
 # Cost and versions
 
 
 def steps(benchmarks):
-    """Time and memory by rule from Snakemake's benchmark files: jobs, seconds in all, longest job, peak memory in MB."""
+    """By rule, from Snakemake's benchmark files: jobs, seconds in all, the longest job, peak memory in MB (or None)."""
     rules = {}
     for folder in map(Path, benchmarks):
         for path in sorted(folder.rglob("*.tsv")):
@@ -472,7 +477,7 @@ def steps(benchmarks):
 
 
 def read_models(trainings):
-    """Every fine-tuned model by (modality, encoder), with its split and seed from where the file lies, and all in a list."""
+    """Every fine-tuned model: {'encoders': {(modality, encoder): [its training.json, ...]}, 'rows': all of them}."""
     rows = []
     for path in map(Path, trainings):
         rows.append({**read_json(path), "split": path.parts[-3]})
@@ -488,8 +493,6 @@ def read_models(trainings):
 
 def versions():
     """[(what, version)] of the software that made the report: commit, Python, platform and packages."""
-    from emofuse import __version__
-
     found = [("emofuse", __version__), ("commit", commit()), ("Python", sys.version.split()[0])]
     found.append(("platform", platform.platform()))
     for package in PACKAGES:
@@ -504,7 +507,16 @@ def commit():
     """The git commit of the code, with a mark if files were changed since; 'unknown' outside a repository."""
     try:
         here = Path(__file__).resolve().parent
-        command = ["git", "-C", str(here), "describe", "--always", "--dirty=, with local changes", "--exclude=*", "--abbrev=12"]
+        command = [
+            "git",
+            "-C",
+            str(here),
+            "describe",
+            "--always",
+            "--dirty=, with local changes",
+            "--exclude=*",
+            "--abbrev=12",
+        ]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"

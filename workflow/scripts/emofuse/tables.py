@@ -65,14 +65,14 @@ def build_tables(scores, per_class, modalities, classes, final_system="validatio
     """The tables of a run by name, in reading order (paths and arguments as for `make_tables`)."""
     scores = read_test(scores)
     per_class = read_test(per_class)
-    tables = {
-        "headline": headline(scores, final_system),
-        "table4": single_modalities(scores),
-        "table5": fusion(scores, "early", "table5"),
-        "table6": fusion(scores, "late", "table6"),
-        "table7": classes_of_final_system(per_class, classes),
+    makers = {
+        "headline": lambda: headline(scores, final_system),
+        "table4": lambda: single_modalities(scores),
+        "table5": lambda: fusion(scores, "early", "table5"),
+        "table6": lambda: fusion(scores, "late", "table6"),
+        "table7": lambda: classes_of_final_system(per_class, classes),
     }
-    return {name: tables[name] for name in table_names(modalities)}
+    return {name: makers[name]() for name in table_names(modalities)}
 
 
 def read_test(path):
@@ -133,7 +133,9 @@ def single_modalities(scores):
         parts.append(wide.assign(measure=MEASURES[measure]).set_index("measure", append=True))
     values, spread = _over_seeds(pd.concat(parts).reorder_levels(["system", "measure", "seed"]))
     rows = [(s, m) for s in sorted(single["system"].unique(), key=modality_rank) for m in ("WA", "UA")]
-    heads = pd.MultiIndex.from_tuples([(modality_title(s), s, m) for s, m in rows], names=["Modality", "System", "Measure"])
+    heads = pd.MultiIndex.from_tuples(
+        [(modality_title(s), s, m) for s, m in rows], names=["Modality", "System", "Measure"]
+    )
     titles = {fold: split_title(fold).capitalize() for fold in folds} | {"mean": "Mean", "pooled": "Pooled"}
     shown = [
         None if frame is None else frame.loc[rows].set_axis(heads).rename(columns=titles) for frame in (values, spread)
@@ -154,12 +156,13 @@ def fusion(scores, kind, name):
     frame = scores[(scores["kind"] == kind) & (scores["split"] == "pooled")]
     present = [classifier for classifier in CLASSIFIERS if classifier in set(frame["classifier"])]
     trained = [classifier for classifier in present if classifier != "argmax"]
+    average = ["average"] if len(trained) > 1 else []
     columns, wides = [], {}
     for measure in ("wa", "ua"):
         wide = frame.pivot(index=["combination", "seed"], columns="classifier", values=measure).mul(100)
         wide["average"] = wide[trained].mean(axis=1)
         wides[MEASURES[measure]] = wide
-    for classifier in [*present, "average"]:
+    for classifier in [*present, *average]:
         columns += [(classifier, measure) for measure in wides]
     both = pd.DataFrame({column: wides[column[1]][column[0]] for column in columns})
     values, spread = _over_seeds(both)
@@ -169,8 +172,9 @@ def fusion(scores, kind, name):
     top = pd.MultiIndex.from_tuples([(titles[c][0].upper() + titles[c][1:], measure) for c, measure in columns])
     shown = [None if f is None else f.loc[rows].set_axis(heads).set_axis(top, axis=1) for f in (values, spread)]
     caption = (
-        f"{kind.capitalize()} fusion: WA and UA in percent, pooled over {_test_turns(scores)}. "
-        f"Average: over the trained classifiers{', without argmax' if 'argmax' in present else ''}."
+        f"{kind.capitalize()} fusion: WA and UA in percent, pooled over {_test_turns(scores)}."
+        + " Average: over the trained classifiers" * bool(average)
+        + (", without argmax." if "argmax" in present else ".") * bool(average)
     )
     return Table(name, caption, *shown)
 
@@ -194,8 +198,7 @@ def classes_of_final_system(per_class, classes):
     heads = pd.Index([titles.get(row, class_title(row)) for row in rows], name="Class")
     columns = ["Precision", "Recall", "F1", "Support"]
     shown = [
-        None if part is None else part.loc[rows].set_axis(heads).set_axis(columns, axis=1)
-        for part in _over_seeds(both)
+        None if part is None else part.loc[rows].set_axis(heads).set_axis(columns, axis=1) for part in _over_seeds(both)
     ]
     caption = (
         "The final system by class: precision, recall and F1 in percent, support in turns, over the test turns of all "
