@@ -131,6 +131,7 @@ def test_it_says_what_the_files_say(page, made):
     assert "crop: speaker" in page.plain
     assert "svm: C 1" in page.plain
     assert "fine_tune 15" in page.plain
+    assert "torch 2.13.0, transformers 5.23.0, on NVIDIA H200" in page.plain
 
 
 def test_a_run_of_one_modality_without_validation(tmp_path):

@@ -107,7 +107,7 @@ def make_report(
         problems=problem_kinds(read_tsv(problems)),
         steps=steps(benchmarks),
         models=models,
-        versions=versions(),
+        versions=versions(models),
     )
     with whole(output) as partial:
         partial.write_text(html, encoding="utf-8")
@@ -491,8 +491,8 @@ def read_models(trainings):
     return {"encoders": encoders, "rows": rows}
 
 
-def versions():
-    """[(what, version)] of the software that made the report: commit, Python, platform and packages."""
+def versions(models):
+    """[(what, version)]: what made the report (commit, Python, platform, packages) and what trained the models."""
     found = [("emofuse", __version__), ("commit", commit()), ("Python", sys.version.split()[0])]
     found.append(("platform", platform.platform()))
     for package in PACKAGES:
@@ -500,7 +500,8 @@ def versions():
             found.append((package, installed.version(package)))
         except installed.PackageNotFoundError:
             continue  # a per-rule environment need not hold what other rules use
-    return found
+    trained = {f"{_settings(row['versions'])}, on {row['device']}" for row in models["rows"]}
+    return [*found, *(("models trained with", text) for text in sorted(trained))]
 
 
 def commit():
