@@ -65,7 +65,13 @@ def _wav2vec2():
 
 def _videomae():
     config = VideoMAEConfig(
-        image_size=IMAGE_SIZE, patch_size=16, num_frames=8, tubelet_size=2, use_mean_pooling=False, **WIDTH
+        image_size=IMAGE_SIZE,
+        patch_size=16,
+        num_frames=8,
+        tubelet_size=2,
+        use_mean_pooling=False,
+        initializer_range=0.1,
+        **WIDTH,
     )
     # The class that AutoImageProcessor finds where torchvision is missing; both read the same file.
     processor = VideoMAEImageProcessorPil(
