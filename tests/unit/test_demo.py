@@ -9,9 +9,10 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
-from emofuse import demo_plan, demo_release
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import OneHotEncoder
+
+from emofuse import demo_plan, demo_release
 
 RELEASE_NAME = re.compile(r"Ses0[1-5][FM]_(impro\d\d[ab]?|script\d\d_\d[b]?)")
 DIALOG = "Ses01F_impro01"
@@ -32,6 +33,16 @@ def turns():
 
 def four_class(turns):
     return [turn for turn in turns if turn.label in demo_release.CLASS_OF]
+
+
+def samples(path):
+    with wave.open(str(path)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+def grey_frames(path):
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)]).astype(np.int16)
 
 
 def test_names_are_the_releases():
@@ -58,8 +69,9 @@ def test_the_avi_is_divx_split_screen_with_sound(tree):
         assert video.codec_context.codec_tag == "DX50"
         assert video.average_rate == Fraction(30_000, 1_001)
         assert audio.rate == 16_000
-        frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
-    assert len(frames) == video.frames
+        held = video.frames
+    frames = grey_frames(tree / f"Session1/dialog/avi/DivX/{DIALOG}.avi")
+    assert len(frames) == held
     assert frames[0][:110].max() < 30 and frames[0][370:].max() < 30, "letterboxed"
 
 
@@ -68,6 +80,22 @@ def test_sentence_wavs_are_as_long_as_their_turns(tree):
         with wave.open(str(tree / f"Session1/sentences/wav/{DIALOG}/{turn.turn_id}.wav")) as file:
             assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
             assert abs(file.getnframes() / 16_000 - (turn.end - turn.start)) < 1e-4
+
+
+def test_turns_past_the_end_of_the_recording_have_their_own_wav(tmp_path):
+    (dialog,) = demo_release.ENDS_EARLY
+    demo_release.write_dialog(tmp_path, dialog, SEED)
+    turns = demo_release.direct(dialog, SEED)
+    wav = len(samples(tmp_path / f"Session5/dialog/wav/{dialog}.wav")) / 2 / 16_000
+    avi = len(grey_frames(tmp_path / f"Session5/dialog/avi/DivX/{dialog}.avi")) * 1001 / 30_000
+    for end in (wav, avi):
+        assert [turn.end < end for turn in turns] == [turn.start < end for turn in turns] == [True] * 14 + [False] * 2
+    assert len(samples(tmp_path / f"Session5/sentences/wav/{dialog}/{turns[-1].turn_id}.wav")) == turns[-1].samples
+
+
+def test_the_vocabulary_holds_every_word(turns):
+    words = {word for turn in turns for word in re.findall(r"[a-z]+", turn.words.lower())}
+    assert words <= set(demo_release.vocabulary())
 
 
 def test_every_session_has_the_same_labels(turns):
@@ -85,9 +113,10 @@ def test_speakers_overlap_each_other_but_never_themselves(turns):
     assert 0.3 < overlaps / len(turns) < 0.8
 
 
-def test_nothing_outside_words_samples_and_pixels_tells_the_class(turns):
+@pytest.mark.parametrize("seed", [0, 1])
+def test_nothing_outside_words_samples_and_pixels_tells_the_class(seed):
     """Guessing from everything that surrounds a turn stays at the majority class, over the five sessions."""
-    turns = four_class(turns)
+    turns = four_class(turn for dialog in demo_plan.DIALOGS for turn in demo_release.direct(dialog, seed))
     truth = np.array([demo_release.CLASS_OF[turn.label] for turn in turns])
     session = np.array([demo_plan.session_of(turn.turn_id) for turn in turns])
     scene = OneHotEncoder(sparse_output=False).fit_transform([[turn.turn_id[5:-5], turn.gender] for turn in turns])
@@ -102,6 +131,36 @@ def test_nothing_outside_words_samples_and_pixels_tells_the_class(turns):
     assert right / len(truth) < majority + 0.06
 
 
+def test_other_classes_change_nothing_but_words_samples_and_the_speakers_half(tree, tmp_path, monkeypatch):
+    """The woman (left) shows other classes; times, numbers of words, loudness, the man's turns and his half stay."""
+    show = demo_release._shown
+    other = {"ang": "sad", "sad": "ang", "hap": "neu", "neu": "hap"}
+
+    def shown(turn_id, *args):
+        classes = show(turn_id, *args)
+        return {kind: other[name] for kind, name in classes.items()} if turn_id[-4] == "F" else classes
+
+    before = demo_release.direct(DIALOG, SEED)
+    monkeypatch.setattr(demo_release, "_shown", shown)
+    after = demo_release.direct(DIALOG, SEED)
+    for one, two in zip(before, after, strict=True):
+        assert (one.turn_id, one.start, one.end, one.label) == (two.turn_id, two.start, two.end, two.label)
+        assert len(one.words.split()) == len(two.words.split())
+        assert (one.words == two.words) == (one.gender == "M")
+
+    demo_release.write_dialog(tmp_path, DIALOG, SEED)
+    for turn in before:
+        path = f"Session1/sentences/wav/{DIALOG}/{turn.turn_id}.wav"
+        one, two = samples(tree / path), samples(tmp_path / path)
+        assert len(one) == len(two)
+        assert np.array_equal(one, two) == (turn.gender == "M")
+        assert np.std(one) == pytest.approx(np.std(two), rel=0.02)
+    path = f"Session1/dialog/avi/DivX/{DIALOG}.avi"
+    change = np.abs(grey_frames(tree / path) - grey_frames(tmp_path / path)).mean(axis=(0, 1))
+    assert change[:360].mean() > 1
+    assert change[360:].mean() < 0.1, "no more than what the codec does"
+
+
 def test_each_modality_shows_the_class_by_itself(turns):
     turns = four_class(turns)
     true = [demo_release.CLASS_OF[turn.label] for turn in turns]
@@ -113,6 +172,7 @@ def test_each_modality_shows_the_class_by_itself(turns):
 @pytest.mark.parametrize("name", demo_plan.ENCODERS)
 def test_encoders_are_the_declared_files_and_hang_on_the_seed_alone(name, tmp_path):
     import torch
+
     from emofuse import demo_encoders
 
     torch.manual_seed(5)
@@ -127,8 +187,9 @@ def test_encoders_are_the_declared_files_and_hang_on_the_seed_alone(name, tmp_pa
 
 
 def test_the_tokenizer_cuts_any_english_text(tmp_path):
-    from emofuse import demo_encoders
     from transformers import AutoTokenizer
+
+    from emofuse import demo_encoders
 
     demo_encoders.write_encoder("bert", tmp_path, SEED)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)

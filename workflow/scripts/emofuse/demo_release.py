@@ -40,7 +40,8 @@ LINES_WITHOUT_LABEL = {"Ses01F_impro01", "Ses03M_impro05a"}
 LAUGHTER = {"Ses01M_impro05", "Ses04F_impro01"}
 COLON_IN_WORDS = {"Ses03F_impro01", "Ses05M_impro05"}
 ODD_RATINGS = {"Ses02F_script01_1"}
-ENDS_EARLY = {"Ses05M_script01_1b"}  # its last turns lie past the end of its wav and avi
+ENDS_EARLY = {"Ses05M_script01_1b"}  # its last turns, LATE of them, lie past the end of its wav and avi
+LATE = 2
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def write_dialog(out_root, dialog, seed):
 
     seconds = _medium_end(dialog, turns)
     voices = {turn.turn_id: _voice(turn, seed) for turn in turns}
-    tracks = {gender: _track(turns, voices, gender, seconds) for gender in "FM"}
+    tracks = {gender: _track(turns, voices, gender, seconds, seed) for gender in "FM"}
     for turn in turns:
         _write_wav(sentences / f"{turn.turn_id}.wav", _sixteen_bit(voices[turn.turn_id]))
     both = _sixteen_bit(np.stack([tracks["F"] + 0.05 * tracks["M"], tracks["M"] + 0.05 * tracks["F"]], axis=1))
@@ -96,7 +97,9 @@ def direct(dialog, seed):
     order = rng.permuted(np.tile(list("FM"), (TURNS_OF_EACH_SPEAKER, 1)), axis=1).ravel()
     clock, own_end, count, turns = 1.0, {"F": 0.0, "M": 0.0}, {"F": 0, "M": 0}, []
     labels = _labels(dialog, seed)
-    for gender in order:
+    for i, gender in enumerate(order):
+        if dialog in ENDS_EARLY and i == len(order) - LATE:
+            clock += 1.0  # wav and avi end in this pause
         turn_id = f"{dialog}_{gender}{count[gender]:03d}"
         start = max(clock + rng.uniform(-0.4, 0.2), own_end[gender] + 0.1)
         end = start + rng.uniform(0.7, 1.4)
@@ -107,7 +110,7 @@ def direct(dialog, seed):
         words = _words(turn_id, dialog, shown["words"], seed)
         times = round(float(start), 4), round(float(end), 4)
         turns.append(Turn(turn_id, str(gender), *times, label, words, shown["words"], shown["voice"], shown["face"]))
-    return sorted(turns, key=lambda turn: turn.start)
+    return turns
 
 
 def _rng(seed, *names):
@@ -132,8 +135,9 @@ def _shown(turn_id, label, seed):
 
 
 def _medium_end(dialog, turns):
-    """Seconds of wav and avi: a second after the last turn, or before the last two begin."""
-    return turns[-2].start - 0.1 if dialog in ENDS_EARLY else max(turn.end for turn in turns) + 1.0
+    """Seconds of wav and avi: a little more than the turns that they hold."""
+    held = turns[:-LATE] if dialog in ENDS_EARLY else turns
+    return max(turn.end for turn in held) + 0.5
 
 
 # ---------------------------------------------------------------------------------------------------------- files
@@ -304,6 +308,7 @@ def _voice(turn, seed):
     tract *= 1.0 if turn.gender == "M" else 1.15
 
     rng = _rng(seed, turn.turn_id, "voice")
+    loudness = rng.uniform(0.03, 0.1)
     level, span, rate, slope, breath, rough, smile = _MANNER[turn.voice_class]
     time = np.arange(turn.samples) / SAMPLE_RATE
     rate *= pace * rng.uniform(0.9, 1.1)
@@ -327,13 +332,12 @@ def _voice(turn, seed):
     sound /= np.sqrt(np.mean(sound**2))
     sound = (sound + breath * 3 * rng.standard_normal(len(time))) * np.sin(np.pi * (beat % 1)) ** 1.5
     hush = 0.02 * rng.standard_normal(len(time))
-    loudness = rng.uniform(0.03, 0.1)  # drawn without looking at the class
     return loudness * (sound / np.sqrt(np.mean(sound**2)) + hush)
 
 
-def _track(turns, voices, gender, seconds):
+def _track(turns, voices, gender, seconds, seed):
     """One speaker's whole channel, float64 [samples]."""
-    track = 0.0005 * np.random.default_rng(len(turns)).standard_normal(int(seconds * SAMPLE_RATE))
+    track = 0.0005 * _rng(seed, turns[0].turn_id, gender, "hush").standard_normal(int(seconds * SAMPLE_RATE))
     for turn in turns:
         start = round(turn.start * SAMPLE_RATE)
         if turn.gender == gender and start < len(track):
