@@ -1,8 +1,8 @@
 """emofuse: from the raw IEMOCAP release to per-turn clips, fine-tuned encoders, their fusion and an honest evaluation.
 
-    snakemake --cores 8 --config 'corpus={root: /data/IEMOCAP_full_release}'     the real run
-    snakemake --cores 2 --configfile config/demo.yaml                            the demo, on input that it makes itself
-    snakemake --cores 2 check                                                    look at the release, train nothing
+snakemake --cores 8 --config 'corpus={root: /data/IEMOCAP_full_release}'     the real run
+snakemake --cores 2 --configfile config/demo.yaml                            the demo, on input that it makes itself
+snakemake --cores 2 check                                                    look at the release, train nothing
 """
 
 from snakemake.utils import min_version

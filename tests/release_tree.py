@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+
 from emofuse import release
 
 RATE = 16_000

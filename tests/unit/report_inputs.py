@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
 from emofuse.store import write_json, write_parquet, write_tsv
 from emofuse.systems import CHOSEN, MAJORITY, systems
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+
 import release_tree
 from emofuse import clip_files, clips, media, release, store
 from emofuse.errors import EmofuseError

@@ -48,7 +48,10 @@ def test_unknown_encoder_key(config):
 @pytest.mark.parametrize(("written", "mended"), [("1e-5", "1.0e-5"), ("2.5E-4", "2.5e-4"), ("1e5", "1.0e+5")])
 def test_number_that_yaml_reads_as_text(config, written, mended):
     config["encoders"]["text"]["bert"]["learning_rate"] = written
-    assert f"encoders.text.bert.learning_rate: YAML reads {written} as text, not as a number; write {mended}" in message(config)
+    assert (
+        f"encoders.text.bert.learning_rate: YAML reads {written} as text, not as a number; write {mended}"
+        in message(config)
+    )
     assert isinstance(yaml.safe_load(f"x: {mended}")["x"], float)
 
 

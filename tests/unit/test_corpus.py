@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 import release_tree
 from emofuse import clip_files, clips, corpus, release, store
 from emofuse.errors import EmofuseError

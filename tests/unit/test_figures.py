@@ -5,6 +5,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from report_inputs import CLASSES, make_inputs
+
 from emofuse.errors import EmofuseError
 from emofuse.figures import (
     colours,
@@ -19,7 +21,6 @@ from emofuse.figures import (
 )
 from emofuse.outputs import FIGURE_FORMATS, figure_caption, figure_names
 from emofuse.tables import read_test
-from report_inputs import CLASSES, make_inputs
 
 
 @pytest.fixture(scope="module")

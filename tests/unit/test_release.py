@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import release_tree
 from emofuse import release
 from emofuse.errors import EmofuseError
@@ -110,12 +111,14 @@ def test_sentence_wavs_are_those_of_the_dialog_alone(tmp_path):
 def test_a_list_of_dialogs_names_its_bad_lines(tmp_path):
     path = tmp_path / "dialogs.txt"
     path.write_bytes(b"\xef\xbb\xbfSes01F_impro01\r\n\r\n# comment\r\nSes02M_script01_1b  # why\r\n")
-    assert release.read_dialog_list(path) == ["Ses01F_impro01", "Ses02M_script01_1b"]
+    assert release.read_dialog_list(path, [1, 2]) == ["Ses01F_impro01", "Ses02M_script01_1b"]
+    with pytest.raises(EmofuseError, match=r"(?s):4: Ses02M_script01_1b is of a session that .*no dialog of session 3"):
+        release.read_dialog_list(path, [1, 3])
     path.write_text("Ses01F_impro01\n../x\nSes06F_impro01\nSes01F_impro01\n")
     with pytest.raises(EmofuseError, match=r"(?s):2: .*:3: .*:4: .* twice"):
         release.read_dialog_list(path)
     path.write_text("\n")
-    with pytest.raises(EmofuseError, match="empty"):
+    with pytest.raises(EmofuseError, match="names no dialog of session 1"):
         release.read_dialog_list(path)
     with pytest.raises(EmofuseError, match="cannot be read"):
         release.read_dialog_list(tmp_path / "none.txt")

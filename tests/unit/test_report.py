@@ -5,11 +5,12 @@ from html.parser import HTMLParser
 
 import pyarrow.parquet as pq
 import pytest
+from report_inputs import CLASSES, LABELS, NASTY, make_inputs
+
 from emofuse.figures import make_figures
 from emofuse.outputs import figure_names
 from emofuse.report import duration, make_report, points, steps
 from emofuse.store import write_parquet
-from report_inputs import CLASSES, LABELS, NASTY, make_inputs
 
 
 class Page(HTMLParser):

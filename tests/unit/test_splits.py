@@ -21,7 +21,9 @@ def turns(tmp_path):
             dialog = f"Ses0{session}F_{scene}"
             for i, label in enumerate(LABELS * 2):
                 letter = "FM"[i % 2]
-                rows.append((f"{dialog}_{letter}{i:03d}", session, dialog, f"Ses0{session}_{letter}", "improvised", label))
+                rows.append(
+                    (f"{dialog}_{letter}{i:03d}", session, dialog, f"Ses0{session}_{letter}", "improvised", label)
+                )
     columns = zip(*rows, strict=True)
     table = pa.table(dict(zip(("turn_id", "session", "dialog", "speaker", "style", "label"), columns, strict=True)))
     write_parquet(tmp_path / "turns.parquet", table)
@@ -52,7 +54,12 @@ def test_cyclic_over_the_sessions_of_the_corpus(turns):
 
 def test_labels_are_mapped_and_others_left_out(turns):
     table, _ = split(turns)
-    assert len(table) == 5 * 3 * 10 and table["class"].value_counts().to_dict() == {"hap": 60, "ang": 30, "neu": 30, "sad": 30}
+    assert len(table) == 5 * 3 * 10 and table["class"].value_counts().to_dict() == {
+        "hap": 60,
+        "ang": 30,
+        "neu": 30,
+        "sad": 30,
+    }
 
 
 def test_share_takes_whole_dialogs(turns):

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from report_inputs import CLASSES, make_inputs
+
 from emofuse.outputs import TABLE_FORMATS, headline_text, table_names
 from emofuse.tables import build_tables, escape_latex, make_tables, to_latex, to_markdown
-from report_inputs import CLASSES, make_inputs
 
 FOLDS = [f"session{k}" for k in range(1, 6)]
 

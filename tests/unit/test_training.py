@@ -53,7 +53,9 @@ def corpus(tmp_path_factory):
     write_tsv(root / "all.manifest.tsv", manifest, COLUMNS)
     names = ("turn_id", "session", "dialog", "speaker", "style", "label")
     write_parquet(root / "turns.parquet", pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
-    make_split(root / "turns.parquet", "session3", [1, 2, 3], CLASSES, "previous_session", None, 0, root / "split.parquet")
+    make_split(
+        root / "turns.parquet", "session3", [1, 2, 3], CLASSES, "previous_session", None, 0, root / "split.parquet"
+    )
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({w for ws in WORDS.values() for w in ws})]
     (root / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(vocab=str(root / "vocab.txt")).save_pretrained(root / "bert")

@@ -18,19 +18,19 @@ rule cut_text:
     output:
         clips=directory("results/<corpus>/clips/text/{dialog}"),
         manifest="results/<corpus>/clips/text/{dialog}.manifest.tsv",
-    params:
-        code=fingerprint("cut_text"),
-        times=turn_times,
-        on_missing=config["corpus"]["on_missing"],
     log:
         "results/<corpus>/logs/cut_text/{dialog}.log",
-    resources:
-        mem_mb=500,
-        runtime=5,
     group:
         "clips"
     conda:
         "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        code=fingerprint("cut_text"),
+        times=turn_times,
+        on_missing=config["corpus"]["on_missing"],
     script:
         "../scripts/cut_text.py"
 
@@ -44,21 +44,21 @@ rule cut_audio:
     output:
         clips=directory("results/<corpus>/clips/audio/{dialog}"),
         manifest="results/<corpus>/clips/audio/{dialog}.manifest.tsv",
-    params:
-        code=fingerprint("cut_audio"),
-        times=turn_times,
-        on_missing=config["corpus"]["on_missing"],
     log:
         "results/<corpus>/logs/cut_audio/{dialog}.log",
     benchmark:
         "results/<corpus>/benchmarks/cut_audio/{dialog}.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=10,
     group:
         "clips"
     conda:
         "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=fingerprint("cut_audio"),
+        times=turn_times,
+        on_missing=config["corpus"]["on_missing"],
     script:
         "../scripts/cut_audio.py"
 
@@ -71,22 +71,22 @@ rule cut_video:
     output:
         clips=directory("results/<corpus>/clips/video/{dialog}"),
         manifest="results/<corpus>/clips/video/{dialog}.manifest.tsv",
+    log:
+        "results/<corpus>/logs/cut_video/{dialog}.log",
+    benchmark:
+        "results/<corpus>/benchmarks/cut_video/{dialog}.tsv"
+    group:
+        "clips"
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         code=fingerprint("cut_video"),
         times=turn_times,
         crop=config["clips"]["crop"],
         on_missing=config["corpus"]["on_missing"],
-    log:
-        "results/<corpus>/logs/cut_video/{dialog}.log",
-    benchmark:
-        "results/<corpus>/benchmarks/cut_video/{dialog}.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    group:
-        "clips"
-    conda:
-        "../../envs/emofuse.yaml"
     script:
         "../scripts/cut_video.py"
 

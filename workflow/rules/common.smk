@@ -1,12 +1,14 @@
 """Read and validate the config; find the dialogs; helpers of the rules."""
 
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import validate
 
+RESOURCES = Path(workflow.basedir) / "resources"
 SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
@@ -33,6 +35,7 @@ RUN = config["run"]
 DEMO_RELEASE = "resources/demo/release"
 DEMO_ENCODERS = "resources/demo/encoders"
 GENERATED = config["corpus"]["root"] == DEMO_RELEASE
+mistakes_as_messages(configuration.check_local_models, config, DEMO_ENCODERS)
 MODALITIES = [m for m in systems.MODALITIES if m in config["fusion"]]
 SPLITS = [f"session{session}" for session in config["corpus"]["sessions"]]
 SEEDS = config["seeds"]
@@ -55,11 +58,11 @@ wildcard_constraints:
 def corpus_dialogs():
     """The root of the release tree and the names of its dialogs."""
     corpus = config["corpus"]
-    if GENERATED:
-        return Path(DEMO_RELEASE), [d for d in demo_plan.DIALOGS if release.session_of(d) in corpus["sessions"]]
-    root = release.find_root(corpus["root"])
+    root = Path(DEMO_RELEASE) if GENERATED else release.find_root(corpus["root"])
     if corpus["dialogs"]:
-        return root, release.read_dialog_list(corpus["dialogs"])
+        return root, release.read_dialog_list(corpus["dialogs"], corpus["sessions"])
+    if GENERATED:
+        return root, [d for d in demo_plan.DIALOGS if release.session_of(d) in corpus["sessions"]]
     return root, release.scan_dialogs(root, corpus["sessions"])
 
 
@@ -92,13 +95,24 @@ def sentence_wavs(dialog):
     return [str(path) for path in release.sentence_wavs(ROOT, dialog)]
 
 
+def ordered(settings):
+    """Settings with their keys in order, for Snakemake compares params as text."""
+    return {key: ordered(value) if isinstance(value, dict) else value for key, value in sorted(settings.items())}
+
+
 def manifests(modality):
     """The manifests of all dialogs' clips of one modality."""
     return [f"results/{CORPUS}/clips/{modality}/{dialog}.manifest.tsv" for dialog in LABELLED_DIALOGS]
 
 
+@cache
 def check_rerun_triggers():
-    """Warn where a profile would make Snakemake rerun too much or too little."""
+    """Warn, once, where a profile would make Snakemake rerun too much or too little.
+
+    Called from an input function, for the triggers are not known yet when the Snakefile is parsed.
+    """
+    if not workflow.is_main_process:
+        return
     triggers = {str(trigger) for trigger in workflow.rerun_triggers}
     wanted = {"mtime", "params", "input", "software-env"}
     if triggers != wanted:
@@ -118,10 +132,11 @@ def void_damaged_manifests():
         for dialog in LABELLED_DIALOGS:
             gone = clip_files.missing_clips(f"results/{CORPUS}/clips", modality, dialog)
             if gone:
-                logger.warning(f"{modality} clips of {dialog} are gone ({', '.join(gone[:3])}, {len(gone)} in all): cut again.")
+                logger.warning(
+                    f"{modality} clips of {dialog} are gone ({', '.join(gone[:3])}, {len(gone)} in all): cut again."
+                )
                 clip_files.manifest_path(f"results/{CORPUS}/clips", modality, dialog).unlink()
 
 
 if workflow.is_main_process:
-    check_rerun_triggers()
     void_damaged_manifests()

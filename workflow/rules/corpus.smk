@@ -8,22 +8,24 @@ again: so a corrected transcript never reaches sound or video.
 rule index_turns:
     input:
         labels=[p for d in DIALOGS for p in existing(release.label_path(ROOT, d))],
-        counts=Path(workflow.basedir) / "resources/iemocap_counts.tsv",
+        counts=str(RESOURCES / "iemocap_counts.tsv"),
+        release=str(RESOURCES / "iemocap_dialogs.txt"),
     output:
         turns="results/<corpus>/turns.parquet",
         problems="results/<corpus>/index/turns.problems.tsv",
+    log:
+        "results/<corpus>/logs/index_turns.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
     params:
         code=fingerprint("index_turns"),
         root=str(ROOT),
         dialogs=DIALOGS,
         on_missing=config["corpus"]["on_missing"],
-    log:
-        "results/<corpus>/logs/index_turns.log",
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    conda:
-        "../../envs/emofuse.yaml"
+        assert_counts=config["corpus"]["assert_counts"],
     script:
         "../scripts/index_turns.py"
 
@@ -35,18 +37,18 @@ rule index_words:
     output:
         words="results/<corpus>/words.parquet",
         problems="results/<corpus>/index/words.problems.tsv",
+    log:
+        "results/<corpus>/logs/index_words.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
     params:
         code=fingerprint("index_words"),
         root=str(ROOT),
         dialogs=DIALOGS,
         on_missing=config["corpus"]["on_missing"],
-    log:
-        "results/<corpus>/logs/index_words.log",
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    conda:
-        "../../envs/emofuse.yaml"
     script:
         "../scripts/index_words.py"
 
@@ -56,24 +58,25 @@ rule index_media:
         turns="results/<corpus>/turns.parquet",
         wavs=[p for d in DIALOGS for p in existing(release.dialog_wav_path(ROOT, d))],
         avis=[p for d in DIALOGS for p in existing(release.avi_path(ROOT, d))],
-        sentences=[str(p) for d in DIALOGS for p in sentence_wavs(d)],
     output:
         media="results/<corpus>/index/media.parquet",
         problems="results/<corpus>/index/media.problems.tsv",
+    log:
+        "results/<corpus>/logs/index_media.log",
+    benchmark:
+        "results/<corpus>/benchmarks/index_media/all.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         code=fingerprint("index_media"),
         root=str(ROOT),
         dialogs=DIALOGS,
         on_missing=config["corpus"]["on_missing"],
-    log:
-        "results/<corpus>/logs/index_media.log",
-    benchmark:
-        "results/<corpus>/benchmarks/index_media/all.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        "../../envs/emofuse.yaml"
+        # Instead of 10,039 inputs, which Snakemake would print one by one. The demo's come with its avis.
+        sentences=None if GENERATED else release.sentences_digest(ROOT, DIALOGS),
     script:
         "../scripts/index_media.py"
 
@@ -85,15 +88,15 @@ rule list_problems:
         "results/<corpus>/index/media.problems.tsv",
     output:
         "results/<corpus>/problems.tsv",
-    params:
-        code=fingerprint("list_problems"),
     log:
         "results/<corpus>/logs/list_problems.log",
+    conda:
+        "../../envs/emofuse.yaml"
     resources:
         mem_mb=500,
         runtime=5,
-    conda:
-        "../../envs/emofuse.yaml"
+    params:
+        code=fingerprint("list_problems"),
     script:
         "../scripts/list_problems.py"
 
@@ -104,17 +107,16 @@ rule check:
         words="results/<corpus>/words.parquet",
         media="results/<corpus>/index/media.parquet",
         problems="results/<corpus>/problems.tsv",
-    params:
-        code=fingerprint("check"),
-        root=str(ROOT),
-        clips=f"results/{CORPUS}/clips",
-        classes=config["classes"],
     log:
         "results/<corpus>/logs/check.log",
+    conda:
+        "../../envs/emofuse.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/emofuse.yaml"
+    params:
+        code=fingerprint("check"),
+        clips=f"results/{CORPUS}/clips",
+        classes=config["classes"],
     script:
         "../scripts/check.py"

@@ -4,17 +4,17 @@
 rule make_demo_dialog:
     output:
         [f"{DEMO_RELEASE}/{path}" for path in [*demo_plan.DIALOG_FILES.values(), *demo_plan.SENTENCE_FILES]],
+    log:
+        "resources/demo/logs/make_demo_dialog/Session{session}_{dialog}.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
     params:
         code=fingerprint("make_demo_dialog"),
         root=DEMO_RELEASE,
         seed=0,
-    log:
-        "resources/demo/logs/make_demo_dialog/Session{session}_{dialog}.log",
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    conda:
-        "../../envs/emofuse.yaml"
     script:
         "../scripts/make_demo_dialog.py"
 
@@ -27,17 +27,17 @@ for encoder in demo_plan.ENCODERS:
             f"make_demo_{encoder}"
         output:
             [f"{DEMO_ENCODERS}/{encoder}/{name}" for name in demo_plan.encoder_files(encoder)],
+        log:
+            f"resources/demo/logs/make_demo_encoder/{encoder}.log",
+        conda:
+            "../../envs/emofuse.yaml"
+        resources:
+            mem_mb=2000,
+            runtime=10,
         params:
             code=fingerprint("make_demo_encoder"),
             encoder=encoder,
             folder=f"{DEMO_ENCODERS}/{encoder}",
             seed=0,
-        log:
-            f"resources/demo/logs/make_demo_encoder/{encoder}.log",
-        resources:
-            mem_mb=2000,
-            runtime=10,
-        conda:
-            "../../envs/emofuse.yaml"
         script:
             "../scripts/make_demo_encoder.py"

@@ -3,11 +3,12 @@
 
 def encoder_settings(wildcards):
     """The encoder's config entries, in a fixed order (params are compared as text)."""
-    return dict(sorted(config["encoders"][wildcards.modality][wildcards.encoder].items()))
+    return ordered(config["encoders"][wildcards.modality][wildcards.encoder])
 
 
 def encoder_files(wildcards):
     """The files of an encoder that is a local folder, so that a changed one is noticed; none for a Hub id."""
+    check_rerun_triggers()
     model = config["encoders"][wildcards.modality][wildcards.encoder]["model"]
     if model.startswith(f"{DEMO_ENCODERS}/"):
         return [f"{model}/{name}" for name in demo_plan.encoder_files(Path(model).name)]
@@ -19,20 +20,20 @@ rule make_split:
         turns="results/<corpus>/turns.parquet",
     output:
         split="results/<corpus>/<run>/splits/{split}.parquet",
-    params:
-        code=fingerprint("make_split"),
-        sessions=config["corpus"]["sessions"],
-        classes=dict(sorted(config["classes"].items())),
-        rule=config["validation"]["rule"],
-        share=config["validation"]["share"] if config["validation"]["rule"] == "share" else None,
-        seed=SEEDS[0],
     log:
         "results/<corpus>/<run>/logs/make_split/{split}.log",
+    conda:
+        "../../envs/emofuse.yaml"
     resources:
         mem_mb=1000,
         runtime=5,
-    conda:
-        "../../envs/emofuse.yaml"
+    params:
+        code=fingerprint("make_split"),
+        sessions=config["corpus"]["sessions"],
+        classes=ordered(config["classes"]),
+        rule=config["validation"]["rule"],
+        share=config["validation"]["share"] if config["validation"]["rule"] == "share" else None,
+        seed=SEEDS[0],
     script:
         "../scripts/make_split.py"
 
@@ -49,24 +50,24 @@ rule fine_tune:
         processor=directory("results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/processor"),
         training="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/training.json",
         history="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/history.parquet",
-    params:
-        code=fingerprint("fine_tune"),
-        settings=encoder_settings,
-        training=dict(sorted(config["training"].items())),
-        clips=f"results/{CORPUS}/clips",
-        state=f"results/{CORPUS}/{RUN}/resume/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
-        tensorboard=f"results/{CORPUS}/{RUN}/tensorboard/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
     log:
         "results/<corpus>/<run>/logs/fine_tune/{modality}/{encoder}/{split}/seed{seed}.log",
     benchmark:
         "results/<corpus>/<run>/benchmarks/fine_tune/{modality}_{encoder}_{split}_seed{seed}.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
     threads: config["training"]["threads"] + config["training"]["loader_workers"]
     resources:
         mem_mb=16000,
         runtime=480,
         gpu=0 if config["training"]["device"] == "cpu" else 1,
-    conda:
-        "../../envs/emofuse.yaml"
+    params:
+        code=fingerprint("fine_tune"),
+        settings=encoder_settings,
+        training=ordered(config["training"]),
+        clips=f"results/{CORPUS}/clips",
+        state=f"results/{CORPUS}/{RUN}/resume/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
+        tensorboard=f"results/{CORPUS}/{RUN}/tensorboard/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
     script:
         "../scripts/fine_tune.py"
 
@@ -79,19 +80,19 @@ rule embed:
         encoder=rules.fine_tune.output,
     output:
         "results/<corpus>/<run>/embeddings/{modality}/{encoder}/{split}/seed{seed}.parquet",
-    params:
-        code=fingerprint("embed"),
-        clips=f"results/{CORPUS}/clips",
     log:
         "results/<corpus>/<run>/logs/embed/{modality}/{encoder}/{split}/seed{seed}.log",
     benchmark:
         "results/<corpus>/<run>/benchmarks/embed/{modality}_{encoder}_{split}_seed{seed}.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
     threads: config["training"]["threads"] + config["training"]["loader_workers"]
     resources:
         mem_mb=16000,
         runtime=120,
         gpu=0 if config["training"]["device"] == "cpu" else 1,
-    conda:
-        "../../envs/emofuse.yaml"
+    params:
+        code=fingerprint("embed"),
+        clips=f"results/{CORPUS}/clips",
     script:
         "../scripts/embed.py"

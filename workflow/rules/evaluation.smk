@@ -16,17 +16,17 @@ rule evaluate:
         confusion="results/<corpus>/<run>/evaluation/confusion.parquet",
         chosen="results/<corpus>/<run>/evaluation/chosen.tsv",
         chosen_predictions="results/<corpus>/<run>/evaluation/chosen.parquet",
-    params:
-        code=fingerprint("evaluate"),
-        final_system=config["final_system"],
     log:
         "results/<corpus>/<run>/logs/evaluate.log",
     benchmark:
         "results/<corpus>/<run>/benchmarks/evaluate/all.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../../envs/emofuse.yaml"
+    params:
+        code=fingerprint("evaluate"),
+        final_system=config["final_system"],
     script:
         "../scripts/evaluate.py"

@@ -19,23 +19,26 @@ for classifier in CLASSIFIERS:
             split="results/<corpus>/<run>/splits/{split}.parquet",
             embeddings=embeddings,
         output:
-            [f"results/<corpus>/<run>/predictions/{name}/{{split}}/seed{{seed}}.parquet" for name in systems_of(classifier)],
+            [
+                f"results/<corpus>/<run>/predictions/{name}/{{split}}/seed{{seed}}.parquet"
+                for name in systems_of(classifier)
+            ],
+        log:
+            f"results/<corpus>/<run>/logs/classify/{classifier}/{{split}}/seed{{seed}}.log",
+        benchmark:
+            f"results/<corpus>/<run>/benchmarks/classify/{classifier}_{{split}}_seed{{seed}}.tsv"
+        conda:
+            "../../envs/emofuse.yaml"
+        threads: config["classifier_threads"]
+        resources:
+            mem_mb=4000,
+            runtime=60,
         params:
             code=fingerprint("classify"),
             classifier=classifier,
             systems=systems_of(classifier),
             modalities=MODALITIES,
-            settings=dict(sorted(config["classifiers"].get(classifier, {}).items())),
+            settings=ordered(config["classifiers"].get(classifier, {})),
             threads=config["classifier_threads"],
-        log:
-            f"results/<corpus>/<run>/logs/classify/{classifier}/{{split}}/seed{{seed}}.log",
-        benchmark:
-            f"results/<corpus>/<run>/benchmarks/classify/{classifier}_{{split}}_seed{{seed}}.tsv"
-        threads: config["classifier_threads"]
-        resources:
-            mem_mb=4000,
-            runtime=60,
-        conda:
-            "../../envs/emofuse.yaml"
         script:
             "../scripts/classify.py"

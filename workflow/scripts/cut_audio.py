@@ -6,7 +6,7 @@ with job(snakemake.log[0]):
         snakemake.wildcards.dialog,
         snakemake.input.labels,
         list(snakemake.input.sentences),
-        snakemake.input.wav or None,
+        next(iter(snakemake.input.wav), None),
         snakemake.output.clips,
         snakemake.output.manifest,
         snakemake.params.on_missing,

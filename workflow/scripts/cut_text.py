@@ -5,7 +5,7 @@ with job(snakemake.log[0]):
     cut_text(
         snakemake.wildcards.dialog,
         snakemake.input.labels,
-        snakemake.input.transcript or None,
+        next(iter(snakemake.input.transcript), None),
         snakemake.output.clips,
         snakemake.output.manifest,
         snakemake.params.on_missing,

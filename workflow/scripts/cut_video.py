@@ -5,7 +5,7 @@ with job(snakemake.log[0]):
     cut_video(
         snakemake.wildcards.dialog,
         snakemake.input.labels,
-        snakemake.input.avi or None,
+        next(iter(snakemake.input.avi), None),
         snakemake.output.clips,
         snakemake.output.manifest,
         snakemake.params.crop,

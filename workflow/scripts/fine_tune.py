@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from emofuse.training import fine_tune
 from emofuse.job import job
+from emofuse.training import fine_tune
 
 with job(snakemake.log[0]):
     fine_tune(

@@ -8,5 +8,6 @@ with job(snakemake.log[0]):
         snakemake.params.on_missing,
         snakemake.output.turns,
         snakemake.output.problems,
-        snakemake.input.counts,
+        counts_path=snakemake.input.counts if snakemake.params.assert_counts else None,
+        dialog_list_path=snakemake.input.release,
     )

@@ -43,6 +43,24 @@ def check_choices(config):
         raise EmofuseError("the config does not fit together:\n" + listing(problems))
 
 
+def check_local_models(config, made):
+    """Raise EmofuseError for encoders of the run whose `model` is a path to no folder; those below `made` are made later.
+
+    A path starts with `.`, `/` or `~`, or has more than one `/`; all else is a Hub id and is looked up when it is loaded.
+    """
+    problems = []
+    for modality, name in config["fusion"].items():
+        model = config["encoders"][modality][name]["model"]
+        is_path = model[0] in "./~" or model.count("/") > 1
+        if is_path and not model.startswith(f"{made}/") and not Path(model).is_dir():
+            problems.append(
+                f"encoders.{modality}.{name}.model: {model}: no such folder (it should hold config.json, model.safetensors"
+                " and the processor's files); put it there, or name a Hub id"
+            )
+    if problems:
+        raise EmofuseError("encoders are missing:\n" + listing(problems))
+
+
 def _explain(error):
     """One line for one jsonschema error."""
     where = ".".join(map(str, error.path)) or "top level"
@@ -56,7 +74,9 @@ def _explain(error):
         return f"{where}: '{value}' is not allowed here ({error.schema.get('description', error.message)})"
     if error.validator == "type" and isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         mantissa, exponent = re.split("[eE]", value)
-        mended = f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent if exponent[0] in '+-' else '+' + exponent}"
+        mended = (
+            f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent if exponent[0] in '+-' else '+' + exponent}"
+        )
         return f"{where}: YAML reads {value} as text, not as a number; write {mended}"
     if error.validator == "type":
         return f"{where}: {value!r} is not of type {error.validator_value}"

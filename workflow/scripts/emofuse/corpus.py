@@ -89,9 +89,9 @@ def index_turns(root, dialogs, on_missing, turns_path, problems_path, counts_pat
     """Write turns.parquet (schema TURNS_SCHEMA, sorted by turn_id) and problems from the label files of `dialogs`.
 
     Errors inside label files (ids that are malformed, foreign or used twice, times that are no interval) are always
-    refused, those of all files at once. Where `dialogs` are those of the file `dialog_list_path`, so the whole release,
-    the turns by session and label must be those of `counts_path` (columns session, label, turns); sessions of which a
-    label file was dropped are left out.
+    refused, those of all files at once. With `counts_path`, and where `dialogs` are those of the file `dialog_list_path`,
+    so the whole release, the turns by session and label must be those of `counts_path` (columns session, label, turns);
+    sessions of which a label file was dropped are left out.
     """
     problems, rows, errors, incomplete = _Problems(root), [], [], set()
     for path in release.stray_files(root, sorted({release.session_of(dialog) for dialog in dialogs})):
@@ -108,7 +108,7 @@ def index_turns(root, dialogs, on_missing, turns_path, problems_path, counts_pat
         for turn in turns:
             rows.append(_turn_row(turn, dialog))
             _check_ratings(turn, problems)
-    if not errors and dialog_list_path and set(dialogs) == set(release.read_dialog_list(dialog_list_path)):
+    if not errors and counts_path and set(dialogs) == set(release.read_dialog_list(dialog_list_path)):
         errors = _count_errors(rows, counts_path, incomplete)
     problems.finish(problems_path, on_missing, errors)
     rows.sort(key=lambda row: row["turn_id"])

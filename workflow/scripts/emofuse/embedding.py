@@ -28,11 +28,13 @@ def embed(turns, split, manifests, clips, encoder_folder, modality, encoder, spl
     table, classes = read_split(split)
     manifest = read_manifests(manifests)
     corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()
-    left_out = {turn: manifest[turn]["status"] for turn in corpus if manifest[turn]["status"] != "ok"}
+    left_out = {turn: _reason(manifest[turn]) for turn in corpus if manifest[turn]["status"] != "ok"}
     usable = [turn for turn in corpus if turn not in left_out]
 
     model = load_classifier(encoder_folder, settings["pooling"]).to(device)
-    inputs = make_inputs(modality, load_processor(f"{encoder_folder}/processor", modality), model.backbone.config, settings)
+    inputs = make_inputs(
+        modality, load_processor(f"{encoder_folder}/processor", modality), model.backbone.config, settings
+    )
     data = TurnDataset(inputs, clips, modality, usable, manifest)
     order = np.argsort(data.lengths, kind="stable")  # like lengths together: little padding
     embedding = np.zeros((len(usable), model.head.in_features), np.float32)
@@ -75,3 +77,8 @@ def embed(turns, split, manifests, clips, encoder_folder, modality, encoder, spl
         "left_out": json.dumps(left_out),
     }
     write_parquet(output, store, metadata)
+
+
+def _reason(row):
+    """Why a turn has no clip, from its manifest row."""
+    return f"{row['status']}: {row['note']}" if row["note"] else row["status"]

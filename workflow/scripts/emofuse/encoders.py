@@ -1,4 +1,4 @@
-"""The one classifier of all modalities: a Transformers backbone, a pooling, dropout and a linear layer; how it is loaded and saved."""
+"""The one classifier of all modalities (Transformers backbone, pooling, dropout, linear layer), loaded and saved."""
 
 import hashlib
 from pathlib import Path
@@ -26,14 +26,14 @@ class EmotionClassifier(nn.Module):
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(backbone.config.hidden_size, classes)
-        self.convolutions = PerWindowConvolutions.of(backbone)
+        self.masked_norm = MaskedGroupNorm.of(backbone)
 
     def forward(self, inputs, window_turn, labels=None):
         """inputs: what the modality's processor makes of W windows. window_turn: int64 (W,), the turn (0..N-1, ascending) of
         each window. labels: int64 (N,). Returns loss (scalar, with labels only), logits (N, classes), embedding (N, width).
         """
-        if self.convolutions:
-            self.convolutions.lengths = inputs["attention_mask"].sum(1).tolist()
+        if self.masked_norm:
+            self.masked_norm.samples = inputs["attention_mask"].sum(1)
         states = self.backbone(**inputs).last_hidden_state
         pooled = self._pool(states, inputs.get("attention_mask")).float()
         turns = int(window_turn[-1]) + 1
@@ -57,31 +57,39 @@ class EmotionClassifier(nn.Module):
         return (states * mask).sum(1) / mask.sum(1)
 
 
-class PerWindowConvolutions:
-    """Runs a speech backbone's convolutions on each window without its padding, then pads the frames.
+class MaskedGroupNorm:
+    """Takes the statistics of a speech backbone's first normalisation over each window's real frames alone.
 
-    wav2vec2-base and HuBERT-base normalise their first layer over time (`feat_extract_norm="group"`), so padding would leak
-    into every frame and an embedding would depend on what else is in its batch. After the convolutions the attention mask
-    does its work. Replaces the module's `forward` in place, which leaves names and saved weights as they are.
+    wav2vec2-base and HuBERT-base normalise their first convolution over time (`feat_extract_norm="group"`, one group a
+    channel), so padding would leak into every frame and an embedding would depend on what else is in its batch. All else
+    is safe: the convolutions do not pad, and after them the attention mask does its work. Replaces the `forward` of the
+    module in place, which leaves names and saved weights as they are.
     """
 
-    def __init__(self, module):
-        self.convolve = module.forward
-        self.lengths = None
-        module.forward = self
+    def __init__(self, convolution, norm):
+        self.kernel, self.stride = convolution.kernel_size[0], convolution.stride[0]
+        self.norm = norm
+        self.samples = None  # int64 (W,): real samples of each window, set before each forward
+        norm.forward = self
 
     @classmethod
     def of(cls, backbone):
-        """The wrapper, for a backbone that hears raw waveforms; else None."""
-        module = getattr(backbone, "feature_extractor", None)
-        return cls(module) if isinstance(module, nn.Module) else None
+        """The wrapper for the first convolution of a backbone that hears raw waveforms and normalises over time; else None."""
+        layers = getattr(getattr(backbone, "feature_extractor", None), "conv_layers", [])
+        norm = getattr(layers[0], "layer_norm", None) if len(layers) else None
+        return cls(layers[0].conv, norm) if isinstance(norm, nn.GroupNorm) else None
 
-    def __call__(self, input_values):
-        """(W, samples) -> (W, channels, frames)."""
-        rows = [
-            self.convolve(row[None, :length])[0].T for row, length in zip(input_values, self.lengths, strict=True)
-        ]
-        return nn.utils.rnn.pad_sequence(rows, batch_first=True).transpose(1, 2)
+    def __call__(self, frames):
+        """(W, channels, T) -> (W, channels, T), each channel normalised over its window's real frames."""
+        lengths = (self.samples - self.kernel) // self.stride + 1
+        mask = torch.arange(frames.shape[2], device=frames.device) < lengths[:, None]
+        mask, count = mask[:, None, :], lengths[:, None, None]
+        exact = frames.float()  # sums over thousands of frames, also under bf16
+        mean = (exact * mask).sum(2, keepdim=True) / count
+        centred = (exact - mean) * mask
+        variance = centred.square().sum(2, keepdim=True) / count
+        normed = centred * torch.rsqrt(variance + self.norm.eps)
+        return (normed * self.norm.weight[:, None] + self.norm.bias[:, None]).to(frames.dtype)
 
 
 def load_pretrained(model, revision, modality, setting):
@@ -105,7 +113,9 @@ def load_pretrained(model, revision, modality, setting):
             f" copied),\nor set {setting} to a local folder that holds config.json, model.safetensors and its processor files."
         ) from error
     if not hasattr(backbone.config, "hidden_size"):
-        raise EmofuseError(f"{setting}: '{model}' ({type(backbone).__name__}) states no hidden_size, so it has no embedding.")
+        raise EmofuseError(
+            f"{setting}: '{model}' ({type(backbone).__name__}) states no hidden_size, so it has no embedding."
+        )
     return backbone, processor
 
 

@@ -22,7 +22,9 @@ def make_inputs(modality, processor, backbone_config, settings):
         return AudioInputs(processor, settings["max_seconds"])
     frames = getattr(backbone_config, "num_frames", None)
     if frames is None:
-        raise EmofuseError(f"a video encoder must say its number of frames; {type(backbone_config).__name__} has no num_frames")
+        raise EmofuseError(
+            f"a video encoder must say its number of frames; {type(backbone_config).__name__} has no num_frames"
+        )
     return VideoInputs(processor, frames, settings["stride"], settings["eval_windows"], settings["mirror"])
 
 

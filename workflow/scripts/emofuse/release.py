@@ -245,10 +245,11 @@ def stray_files(root, sessions=SESSIONS):
     return sorted(path for session in sessions for path in _dialog_files(root, session) if not _belongs(path, session))
 
 
-def read_dialog_list(path):
+def read_dialog_list(path, sessions=SESSIONS):
     """The dialogs named in a text file, one a line, in its order; blank lines and `#` comments are skipped.
 
-    Raises EmofuseError for a missing or empty file, and for names that are malformed or named twice, with their lines.
+    Raises EmofuseError for a missing file, for names that are malformed, named twice or of other sessions, with their
+    lines, and for a session of `sessions` without a dialog.
     """
     try:
         text, _ = read_text(path)
@@ -263,11 +264,13 @@ def read_dialog_list(path):
             errors.append(f"{path}:{number}: {name!r} is not the name of a dialog, such as Ses01F_impro01")
         elif name in dialogs:
             errors.append(f"{path}:{number}: {name} is named twice")
+        elif session_of(name) not in sessions:
+            errors.append(f"{path}:{number}: {name} is of a session that corpus.sessions leaves out")
         dialogs.append(name)
+    without = set(sessions) - {session_of(name) for name in dialogs if is_dialog(name)}
+    errors += [f"{path} names no dialog of session {session}" for session in sorted(without)]
     if errors:
         raise EmofuseError(f"The list of dialogs has errors:\n{listing(errors)}")
-    if not dialogs:
-        raise EmofuseError(f"The list of dialogs, {path}, is empty.")
     return dialogs
 
 
@@ -366,3 +369,9 @@ def times_digest(path, dialog):
     turns, errors = parse_labels(text, dialog, "")
     times = [f"{turn.turn_id} {turn.start_s!r} {turn.end_s!r}" for turn in turns]
     return hashlib.sha256("\n".join(times + errors).encode()).hexdigest()[:16]
+
+
+def sentences_digest(root, dialogs):
+    """A hash (16 hex digits) of the names and sizes of all sentence wavs of `dialogs`."""
+    files = [f"{path.name} {path.stat().st_size}" for dialog in dialogs for path in sentence_wavs(root, dialog)]
+    return hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]

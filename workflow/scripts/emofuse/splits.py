@@ -61,7 +61,10 @@ def read_split(path):
 def check_split(table, split, classes, validated):
     """Raise EmofuseError if a turn is in two parts, a test speaker or a dialog is on two sides, or a part lacks a class."""
     faults = []
-    columns = {name: np.array(table[name].to_pylist(), dtype=object) for name in ("turn_id", "part", "class", "dialog", "speaker")}
+    columns = {
+        name: np.array(table[name].to_pylist(), dtype=object)
+        for name in ("turn_id", "part", "class", "dialog", "speaker")
+    }
     ids, counts = np.unique(columns["turn_id"].astype(str), return_counts=True)
     faults += [f"turn {turn} stands in it {n} times" for turn, n in zip(ids, counts, strict=True) if n > 1]
     sides = {p: columns["part"] == p for p in PARTS}

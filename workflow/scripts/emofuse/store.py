@@ -27,7 +27,8 @@ def write_parquet(path, table, metadata=None):
     import pyarrow.parquet as pq
 
     if metadata:
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
+        known = {key.decode(): value for key, value in (table.schema.metadata or {}).items()}
+        table = table.replace_schema_metadata({**known, **metadata})
     with whole(path) as partial:
         pq.write_table(table, partial, compression="zstd")
 

@@ -129,7 +129,9 @@ def prepare_device(wanted, threads):
     The number of threads changes floating-point results, so it comes from config and not from the machine.
     """
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise EmofuseError("training.device is 'cuda' but PyTorch sees no GPU; set it to 'auto' or 'cpu', or mend the driver")
+        raise EmofuseError(
+            "training.device is 'cuda' but PyTorch sees no GPU; set it to 'auto' or 'cpu', or mend the driver"
+        )
     device = "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)

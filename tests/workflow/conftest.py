@@ -1,0 +1,78 @@
+"""A copy of the project in which Snakemake runs, and a finished run of a slice of the demo."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TREE = ["Snakefile", "config", "envs", "profiles", "resources", "workflow"]
+
+# Three sessions, two dialogs each, one epoch: every rule of the workflow, in about a minute and a half.
+SLICE = {
+    "run": "slice",
+    "corpus": {"sessions": [1, 2, 3], "dialogs": "slice.txt"},
+    "encoders": {
+        "text": {"bert": {"epochs": 2}},
+        "audio": {"wav2vec2": {"epochs": 1}},
+        "video": {"videomae": {"epochs": 1, "eval_windows": 1}},
+    },
+    "classifiers": {"xgboost": {"n_estimators": 5}, "mlp": {"max_iter": 20}},
+    "figure_fold": 3,
+}
+SLICE_DIALOGS = [f"Ses0{s}{scene}" for s in (1, 2, 3) for scene in ("F_impro01", "F_script01_1")]
+
+
+class Project:
+    """A copy of the project in its own folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        for name in TREE:
+            source = ROOT / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "demo")
+                shutil.copytree(source, folder / name, ignore=ignored)
+            else:
+                shutil.copy(source, folder / name)
+
+    def write_config(self, name, config):
+        (self.folder / name).write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    def snakemake(self, *arguments, configs=("config/demo.yaml", "slice.yaml")):
+        """Run snakemake; the finished process, with both outputs together as `stdout`."""
+        files = ["--configfile", *configs] if configs else []
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, *files]
+        return subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def planned(self, *arguments, configs=("config/demo.yaml", "slice.yaml")):
+        """The jobs that a run would start, as {rule: number}; rules that only name targets are left out."""
+        done = self.snakemake("--dry-run", *arguments, configs=configs)
+        assert done.returncode == 0, done.stdout
+        if "Nothing to be done" in done.stdout:
+            return {}
+        table = done.stdout.split("Job stats:")[1].split("total")[0]
+        jobs = {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)\s*$", table, re.MULTILINE)}
+        return {name: count for name, count in jobs.items() if name not in {"all", "clips"}}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A fresh copy of the project."""
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A copy of the project in which the slice has run to its end; tests leave it as they find it."""
+    project = Project(tmp_path_factory.mktemp("finished") / "project")
+    project.write_config("slice.yaml", SLICE)
+    (project.folder / "slice.txt").write_text("\n".join(SLICE_DIALOGS), encoding="utf-8")
+    done = project.snakemake()
+    assert done.returncode == 0, done.stdout[-20_000:]
+    return project

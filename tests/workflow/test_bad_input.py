@@ -1,0 +1,114 @@
+"""A user's mistake ends with a message that says what, where and what to do; never a traceback, nothing half-written."""
+
+import pytest
+import yaml
+
+import release_tree
+from emofuse import release
+
+DIALOG = release_tree.DIALOGS[0]
+
+
+def refused(project, *arguments, configs=()):
+    """The output of a run that must fail without a traceback."""
+    done = project.snakemake(*arguments, configs=configs)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout, done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def tree(project):
+    """A small release tree beside the project, and the config that names it."""
+    root = release_tree.make_release(project.folder / "release")
+    project.write_config("tree.yaml", {"corpus": {"name": "small", "root": str(root)}})
+    return root
+
+
+def check(project, **arguments):
+    return refused(project, "check", configs=["tree.yaml"], **arguments)
+
+
+def left(project):
+    """Files of the corpus index and of clips that a failed run left behind."""
+    results = project.folder / "results/small"
+    return sorted(str(p.relative_to(results)) for p in results.rglob("*.parquet")) + sorted(
+        str(p.relative_to(results)) for p in results.rglob("*.partial")
+    )
+
+
+def test_root_unset(project):
+    output = refused(project, "--dry-run")
+    assert "corpus.root is not set" in output and "--config" in output and "make demo" in output
+
+
+def test_root_that_is_not_there(project):
+    output = refused(project, "--dry-run", "--config", "corpus={root: /no/such/place}")
+    assert "corpus.root is /no/such/place, which does not exist" in output
+
+
+def test_empty_session(project, tree):
+    for path in sorted((tree / "Session4").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    output = check(project)
+    assert "Session4" in output and "no dialog" in output
+
+
+def test_truncated_wav_and_avi_are_listed_together(project, tree):
+    wav, avi = release.dialog_wav_path(tree, DIALOG), release.avi_path(tree, DIALOG)
+    for path in (wav, avi):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    output = check(project)
+    assert wav.name in output and avi.name in output and output.count("truncated") >= 2
+    assert "corpus.on_missing" in output and "small/logs/index_media.log" in output
+    assert "index/media.parquet" not in left(project)
+
+
+def test_turn_id_that_is_a_path(project, tree):
+    labels = release.label_path(tree, DIALOG)
+    labels.write_text(labels.read_text().replace(f"{DIALOG}_F000", "../../x"))
+    output = check(project)
+    assert f"{labels.name}:" in output and "../../x" in output
+    assert left(project) == []
+    assert not list(project.folder.glob("x*")) and not list((project.folder / "results").glob("x*"))
+
+
+def test_unknown_key(project):
+    output = refused(project, "--dry-run", "--config", "corpus={rot: /data}")
+    assert "unknown key 'rot' (did you mean 'root'?)" in output
+
+
+def test_number_read_as_text(project):
+    text = (project.folder / "config/config.yaml").read_text()
+    (project.folder / "config/config.yaml").write_text(text.replace("learning_rate: 2.0e-5", "learning_rate: 1e-5"))
+    output = refused(project, "--dry-run")
+    assert "encoders.text.bert.learning_rate: YAML reads 1e-5 as text, not as a number; write 1.0e-5" in output
+
+
+def test_local_encoder_that_is_not_there(project, tree):
+    project.write_config("model.yaml", {"encoders": {"text": {"bert": {"model": "./models/bert"}}}})
+    output = refused(project, "--dry-run", configs=["tree.yaml", "model.yaml"])
+    assert "encoders.text.bert.model" in output and "./models/bert" in output and "no such folder" in output
+
+
+def test_check_of_a_sound_tree_prints_a_summary(project, tree):
+    done = project.snakemake("check", configs=["tree.yaml"])
+    assert done.returncode == 0, done.stdout
+    assert "10 dialogs" in done.stdout and "problems: none" in done.stdout
+    assert not (project.folder / "results/small/clips").exists()  # trains nothing, cuts nothing
+
+
+def test_drop_lists_what_is_left_out(project, tree):
+    release.avi_path(tree, DIALOG).unlink()
+    project.write_config("drop.yaml", {"corpus": {"on_missing": "drop"}})
+    done = project.snakemake("check", configs=["tree.yaml", "drop.yaml"])
+    assert done.returncode == 0, done.stdout
+    problems = (project.folder / "results/small/problems.tsv").read_text()
+    assert f"{DIALOG}.avi" in problems
+
+
+def test_config_reaches_only_known_names(project):
+    config = yaml.safe_load((project.folder / "config/config.yaml").read_text())
+    assert config["corpus"]["root"] is None  # a real run must name its tree
+    output = refused(project, "--dry-run", "--config", "run=../../etc")
+    assert "run: '../../etc' is not allowed here" in output

@@ -1,0 +1,229 @@
+"""Each change runs exactly what depends on it, and a run without a change runs nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import yaml
+
+from emofuse.store import read_parquet, read_tsv
+
+pytestmark = pytest.mark.xdist_group("finished")
+
+CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
+CLASSIFY = {f"classify_{name}": 3 for name in CLASSIFIERS}
+SHOW = {"make_tables": 1, "make_figures": 1, "make_report": 1}
+RESULTS = CLASSIFY | {"evaluate": 1} | SHOW
+ONE_MODALITY = {"fine_tune": 3, "embed": 3} | RESULTS
+DIALOG = "Ses02F_impro01"
+
+
+@contextmanager
+def changed(path, change):
+    """Change a file's text within the block; afterwards content and times are as before."""
+    before, stat = path.read_bytes(), path.stat()
+    text = before.decode()
+    after = change(text)
+    assert after != text
+    path.write_text(after)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def with_setting(project, name, *keys, value):
+    """Plan with one more config file that sets a single key."""
+    config = value
+    for key in reversed(keys):
+        config = {key: config}
+    project.write_config(name, config)
+    return project.planned(configs=("config/demo.yaml", "slice.yaml", name))
+
+
+def test_nothing_to_do(finished):
+    assert finished.planned() == {}
+
+
+def test_hyperparameter_of_one_encoder(finished):
+    assert with_setting(finished, "x.yaml", "encoders", "text", "bert", "learning_rate", value=5.0e-4) == ONE_MODALITY
+
+
+def test_setting_of_a_classifier(finished):
+    expected = {"classify_svm": 3, "evaluate": 1} | SHOW
+    assert with_setting(finished, "x.yaml", "classifiers", "svm", "C", value=2.0) == expected
+
+
+def test_class_mapping(finished):
+    planned = with_setting(finished, "x.yaml", "classes", "hap", value=["hap"])
+    assert planned == {"make_split": 3, "fine_tune": 9, "embed": 9} | RESULTS
+
+
+def test_crop(finished):
+    assert with_setting(finished, "x.yaml", "clips", "crop", value="full") == {"cut_video": 6} | ONE_MODALITY
+
+
+def test_threads_cores_and_key_order_run_nothing(finished):
+    assert finished.planned("--cores", "1") == {}
+    config = yaml.safe_load((finished.folder / "config/config.yaml").read_text())
+    reordered = {k: dict(reversed(v.items())) if isinstance(v, dict) else v for k, v in reversed(config.items())}
+    with changed(finished.folder / "config/config.yaml", lambda _: yaml.safe_dump(reordered, sort_keys=False)):
+        assert finished.planned() == {}
+
+
+def test_touched_files_run_nothing(finished):
+    """As after a git checkout: new times, old content; the input and each dialog's avi too."""
+    times = {p: p.stat() for name in ("workflow", "config", "resources") for p in (finished.folder / name).rglob("*")}
+    try:
+        for path in times:
+            os.utime(path)
+        assert finished.planned() == {}
+    finally:
+        for path, stat in times.items():
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "expected"),
+    [
+        (
+            "training",
+            "logging_nan_inf_filter=False",
+            "logging_nan_inf_filter=True",
+            {"fine_tune": 9, "embed": 9} | RESULTS,
+        ),
+        ("classification", "rest = data.parts", "rest = 0 + data.parts", RESULTS),
+        ("figures", "RASTER_FROM = 1000", "RASTER_FROM = 1001", {"make_figures": 1, "make_report": 1}),
+        ("report", 'SEVERITIES = ("error"', 'SEVERITIES = ("e"', {"make_report": 1}),
+        ("training", "# before the head's random weights are drawn", "# changed", {}),
+        ("job", 'f"error: {error}"', 'f"Error: {error}"', {}),
+    ],
+)
+def test_edited_module(finished, module, old, new, expected):
+    path = finished.folder / f"workflow/scripts/emofuse/{module}.py"
+    with changed(path, lambda text: text.replace(old, new)):
+        assert finished.planned() == expected
+
+
+def test_corrected_transcript_reaches_text_and_report_alone(finished):
+    path = finished.folder / f"resources/demo/release/Session2/dialog/transcriptions/{DIALOG}.txt"
+    with changed(path, lambda text: text.replace(f"{DIALOG}_F001", f"{DIALOG}_F001", 1) + "\n"):
+        pass  # a blank line more would run the same jobs; the next block changes words
+    with changed(path, lambda text: text.replace("]: ", "]: well ", 1)):
+        assert finished.planned() == {"index_words": 1, "list_problems": 1, "cut_text": 1} | ONE_MODALITY
+
+
+def test_corrected_label_cuts_nothing(finished):
+    path = finished.folder / f"resources/demo/release/Session2/dialog/EmoEvaluation/{DIALOG}.txt"
+    index = {"index_turns": 1, "index_words": 1, "index_media": 1, "list_problems": 1}
+    with changed(
+        path,
+        lambda text: (
+            text.replace(f"{DIALOG}_F001\tneu", f"{DIALOG}_F001\tsad")
+            if f"{DIALOG}_F001\tneu" in text
+            else text.replace(f"{DIALOG}_F001\t", f"{DIALOG}_F001\tneu\t", 1)
+        ),
+    ):
+        planned = finished.planned()
+    assert planned == index | {"make_split": 3, "fine_tune": 9, "embed": 9} | RESULTS
+
+
+def test_corrected_time_cuts_that_dialog(finished):
+    path = finished.folder / f"resources/demo/release/Session2/dialog/EmoEvaluation/{DIALOG}.txt"
+    line = next(line for line in path.read_text().splitlines() if line.startswith("["))
+    start = line[1:].split(" - ")[0]
+    later = f"{float(start) + 0.1:.4f}"
+    with changed(path, lambda text: text.replace(f"[{start} - ", f"[{later} - ")):
+        planned = finished.planned()
+    assert {name: planned[name] for name in ("cut_text", "cut_audio", "cut_video")} == {
+        "cut_text": 1,
+        "cut_audio": 1,
+        "cut_video": 1,
+    }
+
+
+def test_replaced_avi_reaches_video_alone(finished):
+    path = finished.folder / f"resources/demo/release/Session2/dialog/avi/DivX/{DIALOG}.avi"
+    before, stat = path.read_bytes(), path.stat()
+    try:
+        path.write_bytes(before + b"JUNK\x00\x00\x00\x00")
+        assert finished.planned() == {"index_media": 1, "list_problems": 1, "cut_video": 1} | ONE_MODALITY
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_deleted_model_of_one_fold(finished):
+    folder = finished.folder / "results/demo/slice/encoders/audio/wav2vec2/session2"
+    kept = folder.with_name("kept")
+    shutil.move(folder, kept)
+    try:
+        one_fold = {f"classify_{name}": 1 for name in CLASSIFIERS}
+        assert finished.planned() == {"fine_tune": 1, "embed": 1} | one_fold | {"evaluate": 1} | SHOW
+    finally:
+        shutil.move(kept, folder)
+
+
+def test_other_folds_are_a_target_of_their_own(finished):
+    prediction = "results/demo/slice/predictions/early-concat-svm/session2/seed0.parquet"
+    assert finished.planned("--forcerun", "classify_svm", "--", prediction) == {"classify_svm": 1}
+
+
+def test_deleted_clip_is_noticed_and_cut_again(finished):
+    clips = finished.folder / "results/demo/clips/video"
+    clip, manifest = clips / DIALOG / f"{DIALOG}_F001.mp4", clips / f"{DIALOG}.manifest.tsv"
+    before = read_tsv(manifest)
+    clip.unlink()
+    done = finished.snakemake("--dry-run")
+    assert "video clips of Ses02F_impro01 are gone (Ses02F_impro01_F001, 1 in all)" in done.stdout
+    assert finished.planned() == {"cut_video": 1} | ONE_MODALITY
+    done = finished.snakemake(str(manifest.relative_to(finished.folder)))
+    assert done.returncode == 0 and clip.exists()
+    assert read_tsv(manifest) == before  # cutting is deterministic
+    done = finished.snakemake()  # what is made of it
+    assert done.returncode == 0, done.stdout[-5_000:]
+    assert finished.planned() == {}
+
+
+def test_profile_without_the_triggers_is_warned_about(finished):
+    done = finished.snakemake("--dry-run", "--rerun-triggers", "mtime", "code")
+    assert "The rerun triggers are [code, mtime]; emofuse needs [input, mtime, params, software-env]" in done.stdout
+    assert "The rerun triggers" not in finished.snakemake("--dry-run").stdout
+
+
+def test_every_shipped_profile_has_the_triggers(finished):
+    for path in (finished.folder / "profiles").glob("*/config.yaml"):
+        profile = yaml.safe_load(path.read_text())
+        assert profile["rerun-triggers"] == ["mtime", "params", "input", "software-env"], path
+
+
+def test_every_rule_is_a_fingerprinted_script_with_a_log(finished):
+    """The profiles leave the `code` trigger out, so a rule without a fingerprint would never notice its code."""
+    code = (
+        "from snakemake.api import SnakemakeApi, ResourceSettings, ConfigSettings, OutputSettings\n"
+        "from pathlib import Path\n"
+        "with SnakemakeApi(OutputSettings(verbose=False)) as api:\n"
+        "    workflow = api.workflow(ResourceSettings(cores=1), snakefile=Path('Snakefile'),\n"
+        "        config_settings=ConfigSettings(configfiles=[Path('config/demo.yaml'), Path('slice.yaml')]))\n"
+        "    for rule in workflow._workflow.rules:\n"
+        "        if rule.output or rule.name == 'check':\n"
+        "            print('RULE', rule.name, bool(rule.script), bool(rule.log), 'code' in dict(rule.params.items()),\n"
+        "                  rule.shellcmd is None, bool(rule.conda_env), {'mem_mb', 'runtime'} <= set(rule.resources))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=finished.folder, capture_output=True, text=True)
+    rules = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RULE")]
+    assert len(rules) > 15, done.stderr
+    assert [rule for rule in rules if "False" in rule] == []
+
+
+def test_the_slice_has_a_report_and_scores(finished):
+    results = finished.folder / "results/demo/slice"
+    assert "early-concat-svm" in (results / "report.html").read_text(encoding="utf-8")
+    scores = read_parquet(results / "evaluation/scores.parquet").to_pandas()
+    assert {"majority", "text-bert", "audio-wav2vec2", "video-videomae", "chosen"} <= set(scores.system)
+    assert len(list((results / "figures").glob("figure*.svg"))) == 12
+    assert not list((results / "resume").glob("*/*/*/*/*"))

@@ -1,0 +1,14 @@
+from emofuse.corpus import summarise
+from emofuse.job import job
+
+with job(snakemake.log[0]) as terminal:
+    summary = summarise(
+        snakemake.input.turns,
+        snakemake.input.words,
+        snakemake.input.media,
+        snakemake.input.problems,
+        snakemake.params.clips,
+        snakemake.params.classes,
+    )
+    print(summary)
+    print(f"\n{summary}\n", file=terminal)

@@ -1,0 +1,15 @@
+from emofuse.figures import make_figures
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    make_figures(
+        splits=snakemake.input.splits,
+        histories=snakemake.input.histories,
+        embeddings=snakemake.input.embeddings,
+        pca_split=snakemake.params.pca_split,
+        scores=snakemake.input.scores,
+        confusion=snakemake.input.confusion,
+        folder=snakemake.params.folder,
+        modalities=snakemake.params.modalities,
+        classes=snakemake.params.classes,
+    )

@@ -1,0 +1,12 @@
+from emofuse.job import job
+from emofuse.tables import make_tables
+
+with job(snakemake.log[0]):
+    make_tables(
+        scores=snakemake.input.scores,
+        per_class=snakemake.input.per_class,
+        folder=snakemake.params.folder,
+        modalities=snakemake.params.modalities,
+        classes=snakemake.params.classes,
+        final_system=snakemake.params.final_system,
+    )
