@@ -120,7 +120,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
 def test_pickled_weights_are_refused(tmp_path):
     BertConfig(**SMALL).save_pretrained(tmp_path)
     torch.save(BertModel(BertConfig(**SMALL)).state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(EmofuseError, match="encoders.text.bert.model"):
+    with pytest.raises(EmofuseError, match=r"encoders\.text\.bert\.model"):
         load_pretrained(str(tmp_path), "main", "text", "encoders.text.bert.model")
 
 

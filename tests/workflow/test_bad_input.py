@@ -98,6 +98,14 @@ def test_check_of_a_sound_tree_prints_a_summary(project, tree):
     assert not (project.folder / "results/small/clips").exists()  # trains nothing, cuts nothing
 
 
+def test_missing_files_are_listed_together_before_any_job(project, tree):
+    for path in (release.avi_path(tree, DIALOG), release.transcript_path(tree, release_tree.DIALOGS[3])):
+        path.unlink()
+    output = refused(project, "--dry-run", configs=["tree.yaml"])
+    assert "2 files of the release are missing" in output and "corpus.on_missing: drop" in output
+    assert f"{DIALOG}.avi (video)" in output and f"{release_tree.DIALOGS[3]}.txt (transcript)" in output
+
+
 def test_drop_lists_what_is_left_out(project, tree):
     release.avi_path(tree, DIALOG).unlink()
     project.write_config("drop.yaml", {"corpus": {"on_missing": "drop"}})

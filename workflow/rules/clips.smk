@@ -1,20 +1,27 @@
 """Cut clips, one job a dialog and modality. In: a dialog's labels (for the times), transcript, wavs, avi. Out: a clip a turn.
 
 The label file is ancient() and its turn times are a param instead, so that a corrected emotion label cuts nothing again.
-problems.tsv is ancient() because clips wait for the whole release to be read, but not for it to be unchanged.
+Nothing that a job makes is ancient() here: Snakemake 9.27 overlooks a job's own reasons to run in an invocation that also
+remakes one of its ancient inputs.
 """
 
 
-def turn_times(wildcards, input):
-    """Hash of the dialog's turn ids and times."""
-    return mistakes_as_messages(release.times_digest, input.labels, wildcards.dialog)
+def label_file(wildcards):
+    """The dialog's label file."""
+    path = str(release.label_path(ROOT, wildcards.dialog))
+    return path if GENERATED else ancient(path)
+
+
+def turn_times(wildcards):
+    """Hash of the dialog's turn ids and times; the demo's label files are not there yet, and not ancient() instead."""
+    path = release.label_path(ROOT, wildcards.dialog)
+    return None if GENERATED else mistakes_as_messages(release.times_digest, path, wildcards.dialog)
 
 
 rule cut_text:
     input:
-        labels=lambda w: ancient(str(release.label_path(ROOT, w.dialog))),
+        labels=label_file,
         transcript=lambda w: existing(release.transcript_path(ROOT, w.dialog)),
-        problems=ancient("results/<corpus>/problems.tsv"),
     output:
         clips=directory("results/<corpus>/clips/text/{dialog}"),
         manifest="results/<corpus>/clips/text/{dialog}.manifest.tsv",
@@ -37,10 +44,9 @@ rule cut_text:
 
 rule cut_audio:
     input:
-        labels=lambda w: ancient(str(release.label_path(ROOT, w.dialog))),
+        labels=label_file,
         sentences=lambda w: sentence_wavs(w.dialog),
         wav=lambda w: existing(release.dialog_wav_path(ROOT, w.dialog)),
-        problems=ancient("results/<corpus>/problems.tsv"),
     output:
         clips=directory("results/<corpus>/clips/audio/{dialog}"),
         manifest="results/<corpus>/clips/audio/{dialog}.manifest.tsv",
@@ -65,9 +71,8 @@ rule cut_audio:
 
 rule cut_video:
     input:
-        labels=lambda w: ancient(str(release.label_path(ROOT, w.dialog))),
+        labels=label_file,
         avi=lambda w: existing(release.avi_path(ROOT, w.dialog)),
-        problems=ancient("results/<corpus>/problems.tsv"),
     output:
         clips=directory("results/<corpus>/clips/video/{dialog}"),
         manifest="results/<corpus>/clips/video/{dialog}.manifest.tsv",

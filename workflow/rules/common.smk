@@ -67,6 +67,8 @@ def corpus_dialogs():
 
 
 ROOT, DIALOGS = mistakes_as_messages(corpus_dialogs)
+if workflow.is_main_process and not GENERATED and config["corpus"]["on_missing"] == "error":
+    mistakes_as_messages(release.require_files, ROOT, DIALOGS)
 
 
 def existing(*paths):

@@ -17,6 +17,7 @@ rule index_turns:
         "results/<corpus>/logs/index_turns.log",
     conda:
         "../../envs/emofuse.yaml"
+    priority: 10
     resources:
         mem_mb=2000,
         runtime=10,
@@ -41,6 +42,7 @@ rule index_words:
         "results/<corpus>/logs/index_words.log",
     conda:
         "../../envs/emofuse.yaml"
+    priority: 10
     resources:
         mem_mb=2000,
         runtime=10,
@@ -67,6 +69,7 @@ rule index_media:
         "results/<corpus>/benchmarks/index_media/all.tsv"
     conda:
         "../../envs/emofuse.yaml"
+    priority: 10
     resources:
         mem_mb=2000,
         runtime=60,

@@ -265,8 +265,8 @@ def _damage(path, error):
 def _refuse(damages, on_missing):
     if damages and on_missing == "error":
         raise EmofuseError(
-            "Files of the release are missing or damaged (corpus.on_missing: drop works without them):\n"
-            + listing(sentence for _, sentence in damages)
+            "Files of the release are missing or damaged (`snakemake check` lists all of them; corpus.on_missing: drop works"
+            " without them):\n" + listing(sentence for _, sentence in damages)
         )
 
 

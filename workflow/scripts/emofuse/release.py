@@ -371,6 +371,19 @@ def times_digest(path, dialog):
     return hashlib.sha256("\n".join(times + errors).encode()).hexdigest()[:16]
 
 
+def require_files(root, dialogs):
+    """Raise EmofuseError listing every label file, transcript, wav and avi of `dialogs` that is not there."""
+    kinds = {"labels": label_path, "transcript": transcript_path, "sound": dialog_wav_path, "video": avi_path}
+    missing = [
+        f"{path(root, d)} ({kind})" for d in dialogs for kind, path in kinds.items() if not path(root, d).is_file()
+    ]
+    if missing:
+        raise EmofuseError(
+            f"{len(missing)} files of the release are missing (corpus.on_missing: drop works without them, and lists the"
+            f" turns that it leaves out):\n{listing(missing, 200)}"
+        )
+
+
 def sentences_digest(root, dialogs):
     """A hash (16 hex digits) of the names and sizes of all sentence wavs of `dialogs`."""
     files = [f"{path.name} {path.stat().st_size}" for dialog in dialogs for path in sentence_wavs(root, dialog)]
