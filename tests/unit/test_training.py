@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallback
 
-from emofuse import training
+from emofuse import devices, training
 from emofuse.clip_files import COLUMNS
 from emofuse.embedding import embed
 from emofuse.errors import EmofuseError
@@ -165,9 +165,9 @@ def test_a_loss_that_is_not_a_number_is_an_error(corpus, tmp_path):
 
 
 def test_without_a_gpu_cuda_is_a_plain_error(monkeypatch):
-    monkeypatch.setattr(training.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
     with pytest.raises(EmofuseError, match=r"training\.device is 'cuda'"):
-        training.prepare_device("cuda", 1)
+        devices.prepare_device("cuda", 1)
 
 
 def test_embeddings_of_every_turn(corpus, trained, tmp_path):

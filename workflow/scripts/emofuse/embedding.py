@@ -8,11 +8,11 @@ import torch
 from tqdm import tqdm
 
 from emofuse.clip_files import read_manifests
+from emofuse.devices import prepare_device
 from emofuse.encoders import checkpoint_hash, load_classifier, load_processor
 from emofuse.inputs import Collator, TurnDataset, make_inputs
 from emofuse.splits import read_split
 from emofuse.store import read_json, read_parquet, write_parquet
-from emofuse.training import prepare_device
 
 
 def embed(turns, split, manifests, clips, encoder_folder, modality, encoder, split_name, seed, output):

@@ -19,6 +19,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import get_last_checkpoint
 
 from emofuse.clip_files import read_manifests
+from emofuse.devices import prepare_device
 from emofuse.encoders import EmotionClassifier, checkpoint_hash, load_pretrained, save_classifier
 from emofuse.errors import EmofuseError
 from emofuse.inputs import Collator, TurnDataset, make_inputs
@@ -121,24 +122,6 @@ def fine_tune(split, manifests, clips, modality, encoder, settings, training, se
         },
     )
     shutil.rmtree(folder)
-
-
-def prepare_device(wanted, threads):
-    """'cuda' or 'cpu' for the config's `auto | cuda | cpu`; fixes what would make two runs differ.
-
-    The number of threads changes floating-point results, so it comes from config and not from the machine.
-    """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise EmofuseError(
-            "training.device is 'cuda' but PyTorch sees no GPU; set it to 'auto' or 'cpu', or mend the driver"
-        )
-    device = "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
-    torch.set_num_threads(threads)
-    # oneDNN compiles a kernel for each new shape of a convolution, and each batch of sound has another length: seven times
-    # slower on small encoders, no faster on large ones.
-    torch.backends.mkldnn.enabled = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    return device
 
 
 def _with_clips(turns, manifest):

@@ -1,0 +1,23 @@
+"""Decides where encoders run, and fixes what would make two runs on one machine differ."""
+
+import torch
+
+from emofuse.errors import EmofuseError
+
+
+def prepare_device(wanted, threads):
+    """'cuda' or 'cpu' for the config's `auto | cuda | cpu`; fixes what would make two runs differ.
+
+    The number of threads changes floating-point results, so it comes from config and not from the machine.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise EmofuseError(
+            "training.device is 'cuda' but PyTorch sees no GPU; set it to 'auto' or 'cpu', or mend the driver"
+        )
+    device = "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(threads)
+    # oneDNN compiles a kernel for each new shape of a convolution, and each batch of sound has another length: seven times
+    # slower on small encoders, no faster on large ones.
+    torch.backends.mkldnn.enabled = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return device
