@@ -84,6 +84,11 @@ def test_fused_encoder_must_exist(config):
     assert "no encoder 'brt' under encoders.text (did you mean 'bert'?)" in choices(config)
 
 
+def test_some_modality_must_be_left(config):
+    config["fusion"] = {}
+    assert "no modality is left" in choices(config)
+
+
 def test_label_in_two_classes(config):
     config["classes"]["neu"] = ["neu", "exc"]
     assert "'exc' is in both 'hap' and 'neu'" in choices(config)
@@ -100,3 +105,20 @@ def test_nothing_can_be_chosen_without_validation(config):
 def test_previous_session_needs_three(config):
     config["corpus"]["sessions"] = [1, 2]
     assert "three sessions" in choices(config)
+
+
+def schema_keys(entry, path=""):
+    """Dotted names of all keys that a user can set."""
+    for key, value in entry.get("properties", {}).items():
+        name = f"{path}.{key}".lstrip(".")
+        inner = list(schema_keys(value, name))
+        yield from inner if inner else [name]
+
+
+def test_readme_explains_every_key():
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    text = (ROOT / "config/README.md").read_text(encoding="utf-8")
+    keys = [key for key in schema_keys(schema) if not key.startswith("encoders.")]
+    keys += [key for kind in ("text", "audio", "video") for key in schema["$defs"][f"{kind}_encoder"]["properties"]]
+    assert len(keys) > 40
+    assert [key for key in keys if f"`{key}`" not in text and f"`.{key.split('.')[-1]}`" not in text] == []

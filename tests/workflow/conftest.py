@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from emofuse.demo_release import write_dialog
+
 ROOT = Path(__file__).parents[2]
 TREE = ["Snakefile", "config", "envs", "profiles", "resources", "workflow"]
 
-# Three sessions, two dialogs each, one epoch: every rule of the workflow, in about a minute and a half.
+# Three sessions of two dialogs, an epoch or two: every rule of the workflow, in about a minute and a half. The tree is the
+# demo's, but to the workflow it is a release that it finds, so that the tests may edit its files as users do.
 SLICE = {
     "run": "slice",
-    "corpus": {"sessions": [1, 2, 3], "dialogs": "slice.txt"},
+    "corpus": {"name": "tree", "root": "release", "sessions": [1, 2, 3], "notice": ""},
     "encoders": {
         "text": {"bert": {"epochs": 2}},
         "audio": {"wav2vec2": {"epochs": 1}},
@@ -47,7 +50,7 @@ class Project:
     def snakemake(self, *arguments, configs=("config/demo.yaml", "slice.yaml")):
         """Run snakemake; the finished process, with both outputs together as `stdout`."""
         files = ["--configfile", *configs] if configs else []
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, *files]
+        command = [sys.executable, "-m", "snakemake", *files, "--cores", "2", *arguments]
         return subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def planned(self, *arguments, configs=("config/demo.yaml", "slice.yaml")):
@@ -72,7 +75,8 @@ def finished(tmp_path_factory):
     """A copy of the project in which the slice has run to its end; tests leave it as they find it."""
     project = Project(tmp_path_factory.mktemp("finished") / "project")
     project.write_config("slice.yaml", SLICE)
-    (project.folder / "slice.txt").write_text("\n".join(SLICE_DIALOGS), encoding="utf-8")
+    for dialog in SLICE_DIALOGS:
+        write_dialog(project.folder / "release", dialog, seed=0)
     done = project.snakemake()
     assert done.returncode == 0, done.stdout[-20_000:]
     return project

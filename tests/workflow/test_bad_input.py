@@ -120,3 +120,9 @@ def test_config_reaches_only_known_names(project):
     assert config["corpus"]["root"] is None  # a real run must name its tree
     output = refused(project, "--dry-run", "--config", "run=../../etc")
     assert "run: '../../etc' is not allowed here" in output
+
+
+def test_null_leaves_a_modality_and_a_classifier_out(project, tree):
+    project.write_config("two.yaml", {"fusion": {"video": None}, "classifiers": {"mlp": None}})
+    planned = project.planned(configs=["tree.yaml", "two.yaml"])
+    assert planned["fine_tune"] == 10 and "cut_video" not in planned and "classify_mlp" not in planned

@@ -26,6 +26,8 @@ def mistakes_as_messages(function, *arguments):
 
 SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
 mistakes_as_messages(configuration.check_config, config, SCHEMA)
+for key in ("fusion", "classifiers"):  # null in a layered file leaves out what config.yaml has
+    config[key] = {name: value for name, value in config[key].items() if value is not None}
 validate(config, str(SCHEMA))
 mistakes_as_messages(configuration.check_choices, config)
 

@@ -15,9 +15,9 @@ rule index_turns:
         problems="results/<corpus>/index/turns.problems.tsv",
     log:
         "results/<corpus>/logs/index_turns.log",
+    priority: 10
     conda:
         "../../envs/emofuse.yaml"
-    priority: 10
     resources:
         mem_mb=2000,
         runtime=10,
@@ -40,9 +40,9 @@ rule index_words:
         problems="results/<corpus>/index/words.problems.tsv",
     log:
         "results/<corpus>/logs/index_words.log",
+    priority: 10
     conda:
         "../../envs/emofuse.yaml"
-    priority: 10
     resources:
         mem_mb=2000,
         runtime=10,
@@ -67,9 +67,9 @@ rule index_media:
         "results/<corpus>/logs/index_media.log",
     benchmark:
         "results/<corpus>/benchmarks/index_media/all.tsv"
+    priority: 10
     conda:
         "../../envs/emofuse.yaml"
-    priority: 10
     resources:
         mem_mb=2000,
         runtime=60,

@@ -20,7 +20,7 @@ def check_config(config, schema):
 
 def check_choices(config):
     """Raise EmofuseError for settings that are valid one by one but do not go together (config with its defaults set)."""
-    problems = []
+    problems = [] if config["fusion"] else ["fusion: no modality is left"]
     for modality, name in config["fusion"].items():
         known = config["encoders"].get(modality, {})
         if name not in known:

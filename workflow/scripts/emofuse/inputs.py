@@ -119,8 +119,10 @@ class VideoInputs:
         return self.kept[path]
 
     def _resized(self, pictures):
-        out = self.processor(pictures, do_rescale=False, do_normalize=False, return_tensors="np")["pixel_values"][0]
-        return out.astype(np.uint8)
+        """One by one: a clip of full-size pictures at once costs more in page faults than in work."""
+        settings = {"do_rescale": False, "do_normalize": False, "return_tensors": "np"}
+        resized = (self.processor([picture], **settings)["pixel_values"][0, 0] for picture in pictures)
+        return np.stack([picture.astype(np.uint8) for picture in resized])
 
     def batch(self, windows):
         """pixel_values float32 (W, frames, 3, height, width), rescaled and normalised as the processor says."""
@@ -134,15 +136,16 @@ class VideoInputs:
 
 
 def read_frames(path, wanted):
-    """The frames with the numbers `wanted` (ascending) of a video file, as RGB arrays uint8 (height, width, 3)."""
-    wanted, pictures = list(wanted), []
+    """Yield the frames with the numbers `wanted` (ascending) of a video file, as RGB arrays uint8 (height, width, 3)."""
+    wanted, found = list(wanted), 0
     with av.open(str(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):
-            if number == wanted[len(pictures)]:
-                pictures.append(frame.to_ndarray(format="rgb24"))
-                if len(pictures) == len(wanted):
-                    return pictures
-    raise EmofuseError(f"{path} ends after {number + 1} frames but its manifest says more; delete it and run again.")
+            if number == wanted[found]:
+                yield frame.to_ndarray(format="rgb24")
+                found += 1
+                if found == len(wanted):
+                    return
+    raise EmofuseError(f"{path} has fewer frames than its manifest says; delete it and run again.")
 
 
 class TurnDataset(torch.utils.data.Dataset):

@@ -1,0 +1,36 @@
+"""The pinned environment: one set of versions, whether installed by pip or by conda."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def lock():
+    """Name -> version of every pin in the lock."""
+    lines = (ROOT / "envs/requirements.lock").read_text().splitlines()
+    pins = [line.split(";")[0].strip().split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(pin) == 2 for pin in pins)
+    return {name.lower(): version for name, version in pins}
+
+
+def test_conda_file_has_the_pins_of_the_lock():
+    dependencies = yaml.safe_load((ROOT / "envs/emofuse.yaml").read_text())["dependencies"]
+    direct = dict(pin.split("==") for pin in dependencies[-1]["pip"])
+    assert len(direct) > 20
+    assert {name: lock().get(name.lower()) for name in direct} == direct
+    assert "python=3.11" in dependencies
+
+
+def test_everything_imported_is_pinned():
+    """Each third-party import of the package is a direct dependency."""
+    known = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"}
+    standard = set(__import__("sys").stdlib_module_names) | {"emofuse"}
+    imports = set()
+    for path in (ROOT / "workflow/scripts").rglob("*.py"):
+        imports |= set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    direct = yaml.safe_load((ROOT / "envs/emofuse.yaml").read_text())["dependencies"][-1]["pip"]
+    names = {pin.split("==")[0].lower() for pin in direct}
+    assert {known.get(name, name).lower() for name in imports - standard} - names == set()
