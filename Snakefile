@@ -29,6 +29,5 @@ rule all:
         "results/<corpus>/<run>/report.html",
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
         [path for modality in MODALITIES for path in manifests(modality)],
-        [path for pattern in rules.fine_tune.output for path in runs(pattern)],
-        runs(rules.embed.output[0]),
+        [path for pattern in [*rules.fine_tune.output, *rules.embed.output] for path in runs(pattern, ALL_SPLITS)],
         rules.evaluate.input.predictions,

@@ -206,3 +206,24 @@ def test_two_modalities_and_no_validation_part(corpus):
 def test_a_system_of_another_classifier_is_refused(corpus):
     with pytest.raises(EmofuseError, match="svm makes no system late-sum-mlp; it makes early-sum-svm"):
         run(corpus, "svm", names=["late-sum-mlp"])
+
+
+@pytest.mark.parametrize("classifier", ["argmax", "svm"])
+def test_refit_says_the_test_turns_and_the_first_training_the_validation_turns(corpus, tmp_path, classifier):
+    first = run(corpus, classifier, folder="first")
+    anew = Corpus(tmp_path / "anew")
+    refit = anew.write_stores(2, validation=False), anew.write_split(2, validation=False)
+    alone = run(anew, classifier, *refit, folder="alone")
+    outputs = {name: tmp_path / f"both/{name}.parquet" for name in first}
+    stores, split = corpus.write_stores(2), corpus.write_split(2)
+    classify(stores, split, classifier, SETTINGS[classifier], 1, 1, outputs, refit=refit)
+    differ = False
+    for name, path in outputs.items():
+        both, validated, trained = (
+            read_parquet(p).to_pandas().set_index("turn_id") for p in (path, first[name], alone[name])
+        )
+        assert set(trained.part) == {"test"} and read_metadata(path)["refit"] == "true"
+        assert both[both.part == "val"].equals(validated[validated.part == "val"])
+        assert both[both.part == "test"].equals(trained)
+        differ |= not trained.equals(validated[validated.part == "test"])
+    assert differ == (classifier == "svm")  # the SVM learned from the validation turns too

@@ -122,3 +122,9 @@ def test_readme_explains_every_key():
     keys += [key for kind in ("text", "audio", "video") for key in schema["$defs"][f"{kind}_encoder"]["properties"]]
     assert len(keys) > 40
     assert [key for key in keys if f"`{key}`" not in text and f"`.{key.split('.')[-1]}`" not in text] == []
+
+
+def test_refit_needs_a_validation_part(config):
+    config["validation"] |= {"rule": "none", "refit": True}
+    config["final_system"] = "early-concat-svm"
+    assert "validation.refit" in choices(config)

@@ -65,7 +65,7 @@ def corpus(tmp_path_factory):
     return root
 
 
-def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0):
+def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like=None):
     training.fine_tune(
         split=corpus / split,
         manifests=[corpus / "all.manifest.tsv"],
@@ -79,6 +79,7 @@ def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0):
         state=output.parent / f"{output.name}-state",
         tensorboard=output.parent / "tensorboard",
         code="0",
+        like=like,
     )
     return load_file(output / "model.safetensors") | load_file(output / "head.safetensors")
 
@@ -137,9 +138,11 @@ def test_interrupted_it_resumes_and_ends_the_same(corpus, trained, tmp_path, mon
                 raise Killed
 
     original = training.LengthGroupedTrainer.__init__
-    monkeypatch.setattr(
-        training.LengthGroupedTrainer, "__init__", lambda self, **kw: original(self, **kw, callbacks=[Kill()])
-    )
+
+    def with_kill(self, callbacks, **arguments):
+        original(self, callbacks=[*callbacks, Kill()], **arguments)
+
+    monkeypatch.setattr(training.LengthGroupedTrainer, "__init__", with_kill)
     with pytest.raises(Killed):
         fine_tune(corpus, tmp_path / "encoder")
     assert not (tmp_path / "encoder").exists()
@@ -197,3 +200,16 @@ def test_embeddings_of_every_turn(corpus, trained, tmp_path):
     labelled = frame.part == "val"
     guess = np.array(sorted(CLASSES))[logits.argmax(1)]
     assert (guess == frame.label)[labelled].mean() == pytest.approx(read_json(output / "training.json")["best_val_wa"])
+
+
+def test_refit_trains_on_both_parts_for_the_best_number_of_epochs(corpus, trained, tmp_path):
+    split = corpus / "refit.parquet"
+    make_split(corpus / "turns.parquet", "session3-refit", [1, 2, 3], CLASSES, "previous_session", None, 0, split)
+    parts = read_parquet(split).to_pandas().groupby("part").session.unique().map(sorted).to_dict()
+    assert parts == {"test": [3], "train": [1, 2]}
+    first = trained[0] / "training.json"
+    fine_tune(corpus, tmp_path / "encoder", split="refit.parquet", like=first)
+    record, history = read_json(tmp_path / "encoder/training.json"), read_parquet(tmp_path / "encoder/history.parquet")
+    assert record["turns"] == {"train": 35, "val": 0}
+    assert record["best_epoch"] == read_json(first)["best_epoch"] < SETTINGS["epochs"]
+    assert max(history["epoch"].to_pylist()) <= record["best_epoch"]

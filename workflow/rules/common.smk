@@ -41,6 +41,8 @@ mistakes_as_messages(configuration.check_local_models, config, DEMO_ENCODERS)
 MODALITIES = [m for m in systems.MODALITIES if m in config["fusion"]]
 SPLITS = [f"session{session}" for session in config["corpus"]["sessions"]]
 SEEDS = config["seeds"]
+REFIT = config["validation"]["refit"]
+ALL_SPLITS = SPLITS + [f"{split}-refit" for split in SPLITS if REFIT]
 CLASSIFIERS = ["argmax", *config["classifiers"]]
 
 
@@ -53,7 +55,7 @@ wildcard_constraints:
     dialog="Ses0[1-5][FM]_[a-z0-9_]+",
     modality="text|audio|video",
     encoder="[a-z0-9][a-z0-9_-]*",
-    split="session[1-5]",
+    split="session[1-5](-refit)?",
     seed=r"\d+",
 
 

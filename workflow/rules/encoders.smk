@@ -15,6 +15,14 @@ def encoder_files(wildcards):
     return sorted(str(path) for path in Path(model).glob("*") if path.is_file())
 
 
+def chosen_epoch(wildcards):
+    """For a refit, the record of the training that chose its number of epochs."""
+    if not wildcards.split.endswith("-refit"):
+        return []
+    first = wildcards.split.removesuffix("-refit")
+    return rules.fine_tune.output.training.format(**dict(wildcards.items()) | {"split": first})
+
+
 rule make_split:
     input:
         turns="results/<corpus>/turns.parquet",
@@ -43,6 +51,7 @@ rule fine_tune:
         split="results/<corpus>/<run>/splits/{split}.parquet",
         manifests=lambda w: manifests(w.modality),
         model=encoder_files,
+        like=chosen_epoch,
     output:
         weights="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/model.safetensors",
         config="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/config.json",

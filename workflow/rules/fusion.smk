@@ -1,10 +1,10 @@
 """Classify: one job a classifier, fold and seed. In: the modalities' embeddings. Out: predictions of each of its systems."""
 
 
-def embeddings(wildcards):
+def embeddings(wildcards, refit=""):
     """The embedding store of each modality for one split and seed."""
     return [
-        f"results/{CORPUS}/{RUN}/embeddings/{modality}/{config['fusion'][modality]}/{wildcards.split}/seed{wildcards.seed}.parquet"
+        f"results/{CORPUS}/{RUN}/embeddings/{modality}/{config['fusion'][modality]}/{wildcards.split}{refit}/seed{wildcards.seed}.parquet"
         for modality in MODALITIES
     ]
 
@@ -18,6 +18,8 @@ for classifier in CLASSIFIERS:
         input:
             split="results/<corpus>/<run>/splits/{split}.parquet",
             embeddings=embeddings,
+            refit_split="results/<corpus>/<run>/splits/{split}-refit.parquet" if REFIT else [],
+            refit_embeddings=lambda w: embeddings(w, "-refit") if REFIT else [],
         output:
             [
                 f"results/<corpus>/<run>/predictions/{name}/{{split}}/seed{{seed}}.parquet"

@@ -1,12 +1,12 @@
 """Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures and report.html."""
 
 
-def runs(pattern):
-    """A path pattern of encoders, for every modality's encoder, split and seed of the run."""
+def runs(pattern, splits=SPLITS):
+    """A path pattern of encoders, for every modality's encoder, each of `splits`, and every seed of the run."""
     return [
         path
         for modality, encoder in ((m, config["fusion"][m]) for m in MODALITIES)
-        for path in expand(pattern, modality=modality, encoder=encoder, split=SPLITS, seed=SEEDS)
+        for path in expand(pattern, modality=modality, encoder=encoder, split=splits, seed=SEEDS)
     ]
 
 
@@ -16,6 +16,7 @@ TABLES = [f"{name}.{kind}" for name in outputs.table_names(MODALITIES) for kind 
 FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(MODALITIES) for kind in outputs.FIGURE_FORMATS]
 PROTOCOL = {
     "classes": ordered(config["classes"]),
+    "refit": REFIT,
     "classifiers": ordered(config["classifiers"]),
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
         config["clips"]["crop"]

@@ -1,13 +1,21 @@
 from emofuse.classification import classify
 from emofuse.job import job
 
+
+def by_modality(paths):
+    """{modality: path} for the embeddings of one split."""
+    return dict(zip(snakemake.params.modalities, paths, strict=True))
+
+
 with job(snakemake.log[0]):
+    refit = (by_modality(snakemake.input.refit_embeddings), snakemake.input.refit_split)
     classify(
-        embeddings=dict(zip(snakemake.params.modalities, snakemake.input.embeddings, strict=True)),
+        embeddings=by_modality(snakemake.input.embeddings),
         split_path=snakemake.input.split,
         classifier=snakemake.params.classifier,
         settings=snakemake.params.settings,
         seed=int(snakemake.wildcards.seed),
         threads=snakemake.params.threads,
         outputs=dict(zip(snakemake.params.systems, snakemake.output, strict=True)),
+        refit=refit if snakemake.input.refit_split else None,
     )

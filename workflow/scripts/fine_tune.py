@@ -17,4 +17,5 @@ with job(snakemake.log[0]):
         state=snakemake.params.state,
         tensorboard=snakemake.params.tensorboard,
         code=snakemake.params.code,
+        like=snakemake.input.like or None,
     )

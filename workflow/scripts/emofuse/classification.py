@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from emofuse.classifiers import Distances, Prediction, fit_predict
 from emofuse.errors import EmofuseError
@@ -15,14 +16,27 @@ from emofuse.systems import MODALITIES, systems_of
 log = logging.getLogger(__name__)
 
 
-def classify(embeddings, split_path, classifier, settings, seed, threads, outputs):
+def classify(embeddings, split_path, classifier, settings, seed, threads, outputs, refit=None):
     """Write one prediction file per system, for the validation and test turns of a split.
 
     embeddings: {modality: embedding Parquet} of one split and seed. classifier: argmax, svm, xgboost or mlp, with its
     `settings` (empty for argmax). outputs: {system name: Parquet to write}, all of this classifier. Scaling and
     classifier are fitted on the training part alone, and every system sees the same turns: those that all modalities
-    have. Raises EmofuseError where the embeddings do not belong together or cannot be combined.
+    have. refit: None, or embeddings and split file of the encoders that were trained anew with the validation part: then
+    what is said of the validation turns comes from the former, of the test turns from these. Raises EmofuseError where
+    the embeddings do not belong together or cannot be combined.
     """
+    arguments = (classifier, settings, seed, threads, outputs)
+    anew = dict(predict(*refit, *arguments)) if refit else {}
+    for name, (table, metadata) in predict(embeddings, split_path, *arguments):
+        if refit:
+            parts = (table.filter(pc.field("part") == "val"), anew[name][0].filter(pc.field("part") == "test"))
+            table, metadata = pa.concat_tables(parts), metadata | {"refit": "true"}
+        write_parquet(outputs[name], table, metadata)
+
+
+def predict(embeddings, split_path, classifier, settings, seed, threads, outputs):
+    """Yield (system name, (predictions table, metadata)) for the systems in `outputs`; see `classify`."""
     embeddings = {modality: embeddings[modality] for modality in MODALITIES if modality in embeddings}
     data = align(embeddings, split_path, seed, embeddings=classifier != "argmax")
     known = systems_of(classifier, data.encoders)
@@ -40,7 +54,7 @@ def classify(embeddings, split_path, classifier, settings, seed, threads, output
     for system, prediction in predictions:
         for note in prediction.notes:
             log.warning("%s, %s, seed %s: %s", system.name, data.split, seed, note)
-        write(outputs[system.name], system, prediction, data, settings, seed)
+        yield system.name, tabulate(system, prediction, data, settings, seed)
 
 
 def decide(system, data):
@@ -95,8 +109,8 @@ def check_widths(systems, vectors):
         combine({modality: vectors[modality][:1] for modality in system.modalities}, system.combination)
 
 
-def write(path, system, prediction, data, settings, seed):
-    """Write one system's predictions with its full description as metadata."""
+def tabulate(system, prediction, data, settings, seed):
+    """One system's predictions as a table, and its full description as the file's metadata."""
     rest = data.parts != "train"
     columns = {
         "turn_id": pa.array(data.turns[rest], pa.string()),
@@ -124,4 +138,4 @@ def write(path, system, prediction, data, settings, seed):
         "left_out": json.dumps(data.left_out),
         "notes": json.dumps(prediction.notes),
     }
-    write_parquet(path, pa.table(columns), metadata)
+    return pa.table(columns), metadata

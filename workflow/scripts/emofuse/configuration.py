@@ -37,6 +37,8 @@ def check_choices(config):
             "final_system: with validation.rule 'none' nothing can be chosen on validation; name a system, such as"
             " early-concat-svm"
         )
+    if config["validation"]["rule"] == "none" and config["validation"]["refit"]:
+        problems.append("validation.refit: with validation.rule 'none' there is no validation part to train on anew")
     if len(config["corpus"]["sessions"]) < 3 and config["validation"]["rule"] == "previous_session":
         problems.append("corpus.sessions: the rule previous_session needs at least three sessions (train, val, test)")
     if problems:

@@ -40,6 +40,10 @@ VALIDATION_TITLES = {
     "previous_session": "the session before the test session, cyclic",
     "none": "none: every encoder trains for its fixed number of epochs",
 }
+REFIT_NOTE = (
+    "epoch and final system are chosen there; then encoders and classifiers are trained anew on training and validation "
+    "part together, and those are tested"
+)
 SEVERITIES = ("error", "warning", "info")
 
 
@@ -66,8 +70,9 @@ def make_report(
 
     corpus, run: their names. notice: a warning shown above everything, or ''. final_system: 'validation', or the system
     that the config names. protocol: what the config says and the files do not: {'classes': {class: [raw labels]}} in
-    the order of the tables, and any further facts, shown in the order given: a text, a number, a list, or {name:
-    setting} where a setting may be such a dict again.
+    the order of the tables, 'refit' (whether what is tested was trained anew with the validation part, default False),
+    and any further facts, shown in the order given: a text, a number, a list, or {name: setting} where a setting may be
+    such a dict again.
 
     turns, problems: paths of the corpus' turns.parquet and problems.tsv. scores, per_class, chosen: paths of the run's
     evaluation/{scores.parquet, per_class.parquet, chosen.tsv}. splits: paths of all split files. embeddings: paths of
@@ -242,7 +247,9 @@ def parts_table(folds, classes):
 
 def protocol_card(protocol, folds, models, turns, class_of, scores, final_system):
     """The run's settings as [(name, [lines])]."""
-    trained_on = sorted({t.loc[t["part"] == "train", "session"].nunique() for _, t in folds.values()})
+    refit = protocol.get("refit", False)
+    fitted = ["train", "val"] if refit else ["train"]
+    trained_on = sorted({t.loc[t["part"].isin(fitted), "session"].nunique() for _, t in folds.values()})
     labelled = turns[turns["label"].isin(class_of)]
     hours = (labelled["end_s"] - labelled["start_s"]).sum() / 3600
     rest = turns.loc[~turns["label"].isin(class_of), "label"].value_counts()
@@ -259,7 +266,7 @@ def protocol_card(protocol, folds, models, turns, class_of, scores, final_system
             ],
         ),
         ("Folds", [f"{len(folds)}: {', '.join(split_title(fold) for fold in folds)} (named by their test part)"]),
-        ("Validation", how),
+        ("Validation", [*how, *([REFIT_NOTE] if refit else [])]),
         (
             "Trained on",
             [
@@ -295,7 +302,7 @@ def protocol_card(protocol, folds, models, turns, class_of, scores, final_system
     card += [
         (str(name).replace("_", " ").capitalize(), _lines(value))
         for name, value in protocol.items()
-        if name != "classes"
+        if name not in ("classes", "refit")
     ]
     on = "the validation part (WA)" if validated else "nothing: the last epoch is kept"
     final = "the validation part of each fold (WA, ties by UA)" if final_system == "validation" else "by config"

@@ -13,17 +13,22 @@ from emofuse.errors import EmofuseError, listing
 from emofuse.store import read_parquet, write_parquet
 
 PARTS = ("train", "val", "test")
+REFIT = "-refit"
 
 
 def make_split(turns, split, sessions, classes, rule, share, seed, output):
     """Write the split file of one fold.
 
-    turns: path of turns.parquet. split: 'session<k>'. sessions: all sessions of the corpus, in order. classes: class ->
-    list of raw labels. rule: 'previous_session' (validation = the session before the test session, cyclic), 'share'
-    (validation = whole dialogs of the training sessions, drawn by `seed` until they hold `share` of the turns) or 'none'.
+    turns: path of turns.parquet. split: 'session<k>', or 'session<k>-refit', which trains on all other sessions (whatever
+    the rule) for the number of epochs that was best on 'session<k>'. sessions: all sessions of the corpus, in order.
+    classes: class -> list of raw labels. rule: 'previous_session' (validation = the session before the test session,
+    cyclic), 'share' (validation = whole dialogs of the training sessions, drawn by `seed` until they hold `share` of the
+    turns) or 'none'.
     Columns written: turn_id, part, class, session, dialog, speaker, style; metadata: split, validation, classes (JSON).
     """
-    test = int(split.removeprefix("session"))
+    if split.endswith(REFIT):
+        rule = "none"
+    test = int(split.removeprefix("session").removesuffix(REFIT))
     table = read_parquet(turns, columns=["turn_id", "session", "dialog", "speaker", "style", "label"])
     class_of = {label: name for name, labels in classes.items() for label in labels}
     labelled = table.filter(pc.is_in(table["label"], pa.array(list(class_of))))

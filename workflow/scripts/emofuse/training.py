@@ -14,7 +14,7 @@ import pyarrow as pa
 import torch
 import transformers
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -24,7 +24,7 @@ from emofuse.encoders import EmotionClassifier, checkpoint_hash, load_pretrained
 from emofuse.errors import EmofuseError
 from emofuse.inputs import Collator, TurnDataset, make_inputs
 from emofuse.splits import read_split
-from emofuse.store import write_json, write_parquet
+from emofuse.store import read_json, write_json, write_parquet
 
 
 class LengthGroupedTrainer(Trainer):
@@ -36,19 +36,34 @@ class LengthGroupedTrainer(Trainer):
         )
 
 
-def fine_tune(split, manifests, clips, modality, encoder, settings, training, seed, output, state, tensorboard, code):
+class StopAfter(TrainerCallback):
+    """Ends the training after an epoch, with the learning rates of the whole schedule up to there."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        if round(state.epoch) >= self.epoch:
+            control.should_training_stop = True
+
+
+def fine_tune(
+    split, manifests, clips, modality, encoder, settings, training, seed, output, state, tensorboard, code, like=None
+):
     """Train on the split's training part, choose the epoch on its validation part, save into the folder `output`.
 
     split: path of the split file. manifests: paths of the modality's clip manifests. clips: folder of all clips. encoder:
     its name in the config. settings: the encoder's config entries. training: the config's entries for all encoders.
     state: folder for resume states, one subfolder for each set of inputs, removed on success. code: fingerprint of the
-    code, part of that key. Without a validation part the last epoch is kept. The test part is not looked at.
+    code, part of that key. like: training.json of a training whose best epoch is this one's last, under the same schedule.
+    Without a validation part the last epoch is kept. The test part is not looked at.
     """
     began = time.monotonic()
     device = prepare_device(training["device"], training["threads"])
     table, classes = read_split(split)
     manifest = read_manifests(manifests)
-    key = _digest([settings, training, seed, code], [split, *manifests])
+    epochs = read_json(like)["best_epoch"] if like else settings["epochs"]
+    key = _digest([settings, training, seed, code, epochs], [split, *manifests])
     setting = f"encoders.{modality}.{encoder}.model"
     transformers.set_seed(seed)  # before the head's random weights are drawn
     backbone, processor = load_pretrained(settings["model"], settings["revision"], modality, setting)
@@ -77,6 +92,7 @@ def fine_tune(split, manifests, clips, modality, encoder, settings, training, se
         eval_dataset=data["val"] if validated else None,
         data_collator=Collator(inputs),
         compute_metrics=_scores if validated else None,
+        callbacks=[StopAfter(epochs)],
     )
     resumed = get_last_checkpoint(folder)
     if resumed:
