@@ -15,7 +15,7 @@ demo: .venv/installed
 	@$(BIN)/python workflow/scripts/show_headline.py results/demo/demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n $(CORES)
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
 
 lint: .venv/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow/rules

@@ -31,3 +31,4 @@ rule all:
         [path for modality in MODALITIES for path in manifests(modality)],
         [path for pattern in [*rules.fine_tune.output, *rules.embed.output] for path in runs(pattern, ALL_SPLITS)],
         rules.evaluate.input.predictions,
+        rules.make_tables.output,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emofuse.configuration import check_choices, check_config
+from emofuse.configuration import check_choices, check_config, check_local_models
 from emofuse.errors import EmofuseError
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_all_faults_at_once(config):
     assert "seeds.0" in text and "clips.crop: 'left' is none of speaker, partner, full" in text
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "Demo", "", "x;rm", "-x"])
+@pytest.mark.parametrize("name", ["../x", "a/b", "Demo", "", "x;rm", "-x", "x\n"])
 def test_names_that_become_paths_are_safe(config, name):
     config["run"] = name
     assert "run:" in message(config)
@@ -86,7 +86,7 @@ def test_fused_encoder_must_exist(config):
 
 def test_some_modality_must_be_left(config):
     config["fusion"] = {}
-    assert "no modality is left" in choices(config)
+    assert "fusion: none is left" in choices(config)
 
 
 def test_label_in_two_classes(config):
@@ -128,3 +128,48 @@ def test_refit_needs_a_validation_part(config):
     config["validation"] |= {"rule": "none", "refit": True}
     config["final_system"] = "early-concat-svm"
     assert "validation.refit" in choices(config)
+
+
+def test_figure_fold_must_be_a_fold(config):
+    config["corpus"]["sessions"] = [1, 2, 3]
+    assert "figure_fold: session 5 is not in corpus.sessions" in choices(config)
+
+
+def test_final_system_must_be_made(config):
+    config["final_system"] = "early-concat-swm"
+    assert "no system 'early-concat-swm' (did you mean 'early-concat-svm'?)" in choices(config)
+    config["fusion"] = {"text": "bert"}
+    config["final_system"] = "early-concat-svm"
+    assert "known ones: text-bert" in choices(config)
+
+
+def test_run_is_no_folder_of_the_corpus(config):
+    config["run"] = "clips"
+    assert "run: 'clips' is a folder of the corpus" in choices(config)
+
+
+def test_some_classifier_must_be_left(config):
+    config["classifiers"] = {}
+    assert "classifiers: none is left" in choices(config)
+
+
+def test_number_given_as_text_on_the_command_line(config):
+    config["training"]["threads"] = "2"
+    assert "training.threads: '2' is not of type integer (--config reads" in message(config)
+
+
+def test_alternatives_are_named(config):
+    config["classifiers"]["svm"]["gamma"] = "auto"
+    assert "classifiers.svm.gamma: 'auto' is none of: scale, number" in message(config)
+
+
+def test_local_model_must_be_there(config, tmp_path):
+    made = {"resources/demo/encoders/bert"}
+    config["fusion"] = {"text": "bert"}
+    for model in ("resources/demo/encoders/bert", str(tmp_path), "google-bert/bert-base-uncased"):
+        config["encoders"]["text"]["bert"]["model"] = model
+        check_local_models(config, made)
+    for model in ("resources/demo/encoders/brt", str(tmp_path / "none"), "./bert"):
+        config["encoders"]["text"]["bert"]["model"] = model
+        with pytest.raises(EmofuseError, match=r"encoders\.text\.bert\.model: .*no such folder"):
+            check_local_models(config, made)

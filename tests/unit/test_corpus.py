@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import release_tree
-from emofuse import clip_files, clips, corpus, release, store
+from emofuse import clip_files, clips, corpus, release, store, summary
 from emofuse.errors import EmofuseError
 
 DIALOG, OTHER = "Ses01F_impro01", "Ses02M_script01_1b"
@@ -300,7 +300,7 @@ def test_the_summary_tells_turns_classes_problems_and_clips(root, out):
     clips.cut_text(DIALOG, labels, transcript, folder, manifest, "error")
     (folder / f"{TURNS[0]}.txt").unlink()
     paths = [out / name for name in ("turns.parquet", "words.parquet", "media.parquet", "problems.tsv")]
-    text = corpus.summarise(*paths, out, CLASSES)
+    text = summary.summarise(*paths, [str(out)], CLASSES)
     assert "2 dialogs" in text
     assert "10 turns" in text
     assert [line.split()[:7] for line in text.splitlines() if line.startswith("all")] == [["all", *"2222", "2", "10"]]

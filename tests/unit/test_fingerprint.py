@@ -62,7 +62,7 @@ def test_messages_of_jobs_do_not_count(tree):
 
 
 def test_script_counts_for_itself_alone(tree):
-    assert changed(tree, "cut_text.py", "snakemake.params.on_missing", '"drop"') == {"cut_text"}
+    assert changed(tree, "cut_text.py", "snakemake.resources.on_missing", '"drop"') == {"cut_text"}
 
 
 def test_template_counts_for_its_module(tree):

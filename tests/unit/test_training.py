@@ -30,7 +30,8 @@ SETTINGS = {
     "dropout": 0.1,
     "max_tokens": 16,
 }
-TRAINING = {"device": "cpu", "threads": 1, "loader_workers": 0, "cache_mb": 0, "logging_steps": 2}
+TRAINING = {"threads": 1, "logging_steps": 2}
+MACHINE = {"device": "cpu", "loader_workers": 0, "cache_mb": 0}
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,7 @@ def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like
         encoder="bert",
         settings=SETTINGS | {"model": str(corpus / "bert")} | (settings or {}),
         training=TRAINING,
+        machine=MACHINE,
         seed=seed,
         output=output,
         state=output.parent / f"{output.name}-state",
@@ -185,6 +187,8 @@ def test_embeddings_of_every_turn(corpus, trained, tmp_path):
         encoder="bert",
         split_name="session3",
         seed=0,
+        threads=1,
+        machine=MACHINE,
         output=tmp_path / "store.parquet",
     )
     store, metadata = read_parquet(tmp_path / "store.parquet"), read_metadata(tmp_path / "store.parquet")

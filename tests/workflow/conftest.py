@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,14 +55,21 @@ class Project:
         return subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def planned(self, *arguments, configs=("config/demo.yaml", "slice.yaml")):
-        """The jobs that a run would start, as {rule: number}; rules that only name targets are left out."""
+        """The jobs that a run would start, as {job: number}: "fine_tune text", "cut_video Ses01F_impro01", "evaluate".
+
+        Rules that only name targets are left out.
+        """
         done = self.snakemake("--dry-run", *arguments, configs=configs)
         assert done.returncode == 0, done.stdout
-        if "Nothing to be done" in done.stdout:
-            return {}
-        table = done.stdout.split("Job stats:")[1].split("total")[0]
-        jobs = {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)\s*$", table, re.MULTILINE)}
-        return {name: count for name, count in jobs.items() if name not in {"all", "clips"}}
+        jobs = Counter()
+        for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE):
+            wildcard = re.search(r"^    wildcards: .*?(?:modality|dialog)=(\w+)", block, re.MULTILINE)
+            jobs[f"{rule} {wildcard[1]}" if wildcard else rule] += 1
+        if jobs:
+            assert sum(jobs.values()) == int(re.search(r"^total\s+(\d+)", done.stdout, re.MULTILINE)[1])
+        else:
+            assert "Nothing to be done" in done.stdout
+        return {job: number for job, number in jobs.items() if job not in {"all", "clips"}}
 
 
 @pytest.fixture

@@ -125,14 +125,13 @@ def test_config_reaches_only_known_names(project):
 def test_null_leaves_a_modality_and_a_classifier_out(project, tree):
     project.write_config("two.yaml", {"fusion": {"video": None}, "classifiers": {"mlp": None}})
     planned = project.planned(configs=["tree.yaml", "two.yaml"])
-    assert planned["fine_tune"] == 10 and "cut_video" not in planned and "classify_mlp" not in planned
+    assert planned["fine_tune text"] == planned["fine_tune audio"] == 5
+    assert not [job for job in planned if "video" in job or job == "classify_mlp"]
 
 
 def test_refit_adds_a_training_and_an_embedding_of_each_encoder_and_fold(project, tree):
     project.write_config("refit.yaml", {"validation": {"refit": True}})
     before, after = (project.planned(configs=["tree.yaml", *more]) for more in ([], ["refit.yaml"]))
-    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
-        "make_split": 5,
-        "fine_tune": 15,
-        "embed": 15,
-    }
+    encoders = [f"{rule} {modality}" for rule in ("fine_tune", "embed") for modality in ("text", "audio", "video")]
+    added = {job: after[job] - before[job] for job in after if after[job] != before[job]}
+    assert added == {"make_split": 5} | dict.fromkeys(encoders, 5)

@@ -18,8 +18,16 @@ CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
 CLASSIFY = {f"classify_{name}": 3 for name in CLASSIFIERS}
 SHOW = {"make_tables": 1, "make_figures": 1, "make_report": 1}
 RESULTS = CLASSIFY | {"evaluate": 1} | SHOW
-ONE_MODALITY = {"fine_tune": 3, "embed": 3} | RESULTS
+MODALITIES = ("text", "audio", "video")
+
+
+def trained(*modalities):
+    """The jobs of encoders trained again, and all below."""
+    return {f"{rule} {modality}": 3 for rule in ("fine_tune", "embed") for modality in modalities} | RESULTS
+
+
 DIALOG = "Ses02F_impro01"
+DIALOGS = [f"Ses0{session}{scene}" for session in (1, 2, 3) for scene in ("F_impro01", "F_script01_1")]
 
 
 @contextmanager
@@ -51,7 +59,9 @@ def test_nothing_to_do(finished):
 
 
 def test_hyperparameter_of_one_encoder(finished):
-    assert with_setting(finished, "x.yaml", "encoders", "text", "bert", "learning_rate", value=5.0e-4) == ONE_MODALITY
+    assert with_setting(finished, "x.yaml", "encoders", "text", "bert", "learning_rate", value=5.0e-4) == trained(
+        "text"
+    )
 
 
 def test_setting_of_a_classifier(finished):
@@ -61,11 +71,13 @@ def test_setting_of_a_classifier(finished):
 
 def test_class_mapping(finished):
     planned = with_setting(finished, "x.yaml", "classes", "hap", value=["hap"])
-    assert planned == {"make_split": 3, "fine_tune": 9, "embed": 9} | RESULTS
+    assert planned == {"make_split": 3} | trained(*MODALITIES)
 
 
 def test_crop(finished):
-    assert with_setting(finished, "x.yaml", "clips", "crop", value="full") == {"cut_video": 6} | ONE_MODALITY
+    assert with_setting(finished, "x.yaml", "clips", "crop", value="full") == {
+        f"cut_video {d}": 1 for d in DIALOGS
+    } | trained("video")
 
 
 def test_threads_cores_and_key_order_run_nothing(finished):
@@ -74,6 +86,23 @@ def test_threads_cores_and_key_order_run_nothing(finished):
     reordered = {k: dict(reversed(v.items())) if isinstance(v, dict) else v for k, v in reversed(config.items())}
     with changed(finished.folder / "config/config.yaml", lambda _: yaml.safe_dump(reordered, sort_keys=False)):
         assert finished.planned() == {}
+
+
+def test_settings_that_change_no_result_run_nothing(finished):
+    assert (
+        with_setting(finished, "x.yaml", "training", value={"loader_workers": 2, "cache_mb": 1, "device": "auto"}) == {}
+    )
+    assert with_setting(finished, "x.yaml", "corpus", value={"assert_counts": False, "sessions": [3, 1, 2]}) == {}
+    assert with_setting(finished, "x.yaml", "classes", "hap", value=["exc", "hap"]) == {}
+
+
+def test_on_missing_reads_the_media_again_and_trains_nothing(finished):
+    expected = {"index_media": 1, "list_problems": 1, "make_report": 1}
+    assert with_setting(finished, "x.yaml", "corpus", "on_missing", value="drop") == expected
+
+
+def test_another_seed_adds_its_own_jobs(finished):
+    assert with_setting(finished, "x.yaml", "seeds", value=[0, 1]) == trained(*MODALITIES)
 
 
 def test_touched_files_run_nothing(finished):
@@ -99,7 +128,7 @@ def test_touched_files_run_nothing(finished):
             "training",
             "logging_nan_inf_filter=False",
             "logging_nan_inf_filter=True",
-            {"fine_tune": 9, "embed": 9} | RESULTS,
+            trained(*MODALITIES),
         ),
         ("classification", "rest = data.parts", "rest = 0 + data.parts", RESULTS),
         ("figures", "RASTER_FROM = 1000", "RASTER_FROM = 1001", {"make_figures": 1, "make_report": 1}),
@@ -117,7 +146,7 @@ def test_edited_module(finished, module, old, new, expected):
 def test_corrected_transcript_reaches_text_and_report_alone(finished):
     path = finished.folder / f"release/Session2/dialog/transcriptions/{DIALOG}.txt"
     with changed(path, lambda text: text.replace("]: ", "]: well ", 1)):
-        assert finished.planned() == {"index_words": 1, "list_problems": 1, "cut_text": 1} | ONE_MODALITY
+        assert finished.planned() == {"index_words": 1, "list_problems": 1, f"cut_text {DIALOG}": 1} | trained("text")
 
 
 def test_corrected_label_cuts_nothing(finished):
@@ -127,7 +156,7 @@ def test_corrected_label_cuts_nothing(finished):
     with changed(path, lambda text: text.replace(old[0], new)):
         planned = finished.planned()
     index = {"index_turns": 1, "index_words": 1, "index_media": 1, "list_problems": 1}
-    assert planned == index | {"make_split": 3, "fine_tune": 9, "embed": 9} | RESULTS
+    assert planned == index | {"make_split": 3} | trained(*MODALITIES)
 
 
 def test_corrected_time_cuts_that_dialog(finished):
@@ -135,7 +164,9 @@ def test_corrected_time_cuts_that_dialog(finished):
     start = re.search(r"^\[([0-9.]+) - ", path.read_text(), re.MULTILINE)[1]
     with changed(path, lambda text: text.replace(f"[{start} - ", f"[{float(start) + 0.1:.4f} - ")):
         planned = finished.planned()
-    assert [planned[name] for name in ("cut_text", "cut_audio", "cut_video")] == [1, 1, 1]
+    index = {"index_turns": 1, "index_words": 1, "index_media": 1, "list_problems": 1, "make_split": 3}
+    clips = {f"{rule} {DIALOG}": 1 for rule in ("cut_text", "cut_audio", "cut_video")}
+    assert planned == index | clips | trained(*MODALITIES)
 
 
 def test_replaced_avi_reaches_video_alone(finished):
@@ -143,7 +174,7 @@ def test_replaced_avi_reaches_video_alone(finished):
     before, stat = path.read_bytes(), path.stat()
     try:
         path.write_bytes(before + b"JUNK\x00\x00\x00\x00")
-        assert finished.planned() == {"index_media": 1, "list_problems": 1, "cut_video": 1} | ONE_MODALITY
+        assert finished.planned() == {"index_media": 1, "list_problems": 1, f"cut_video {DIALOG}": 1} | trained("video")
     finally:
         path.write_bytes(before)
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -155,7 +186,7 @@ def test_deleted_model_of_one_fold(finished):
     shutil.move(folder, kept)
     try:
         one_fold = {f"classify_{name}": 1 for name in CLASSIFIERS}
-        assert finished.planned() == {"fine_tune": 1, "embed": 1} | one_fold | {"evaluate": 1} | SHOW
+        assert finished.planned() == {"fine_tune audio": 1, "embed audio": 1} | one_fold | {"evaluate": 1} | SHOW
     finally:
         shutil.move(kept, folder)
     assert finished.planned() == {}
@@ -173,7 +204,7 @@ def test_deleted_clip_is_noticed_and_cut_again(finished):
     clip.unlink()
     done = finished.snakemake("--dry-run")
     assert "video clips of Ses02F_impro01 are gone (Ses02F_impro01_F001, 1 in all)" in done.stdout
-    assert finished.planned() == {"cut_video": 1} | ONE_MODALITY
+    assert finished.planned() == {f"cut_video {DIALOG}": 1} | trained("video")
     done = finished.snakemake(str(manifest.relative_to(finished.folder)))
     assert done.returncode == 0 and clip.exists()
     assert read_tsv(manifest) == before  # cutting is deterministic
@@ -189,7 +220,9 @@ def test_profile_without_the_triggers_is_warned_about(finished):
 
 
 def test_every_shipped_profile_has_the_triggers(finished):
-    for path in (finished.folder / "profiles").glob("*/config.yaml"):
+    paths = sorted((finished.folder / "profiles").glob("*/config.yaml"))
+    assert [path.parent.name for path in paths] == ["default", "slurm"]
+    for path in paths:
         profile = yaml.safe_load(path.read_text())
         assert profile["rerun-triggers"] == ["mtime", "params", "input", "software-env"], path
 

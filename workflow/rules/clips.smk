@@ -34,10 +34,10 @@ rule cut_text:
     resources:
         mem_mb=500,
         runtime=5,
+        on_missing=config["corpus"]["on_missing"],
     params:
         code=fingerprint("cut_text"),
         times=turn_times,
-        on_missing=config["corpus"]["on_missing"],
     script:
         "../scripts/cut_text.py"
 
@@ -61,10 +61,10 @@ rule cut_audio:
     resources:
         mem_mb=1000,
         runtime=10,
+        on_missing=config["corpus"]["on_missing"],
     params:
         code=fingerprint("cut_audio"),
         times=turn_times,
-        on_missing=config["corpus"]["on_missing"],
     script:
         "../scripts/cut_audio.py"
 
@@ -74,8 +74,8 @@ rule cut_video:
         labels=label_file,
         avi=lambda w: existing(release.avi_path(ROOT, w.dialog)),
     output:
-        clips=directory("results/<corpus>/clips/video/{dialog}"),
-        manifest="results/<corpus>/clips/video/{dialog}.manifest.tsv",
+        clips=directory("<video_clips>/video/{dialog}"),
+        manifest="<video_clips>/video/{dialog}.manifest.tsv",
     log:
         "results/<corpus>/logs/cut_video/{dialog}.log",
     benchmark:
@@ -87,11 +87,11 @@ rule cut_video:
     resources:
         mem_mb=2000,
         runtime=30,
+        on_missing=config["corpus"]["on_missing"],
     params:
         code=fingerprint("cut_video"),
         times=turn_times,
         crop=config["clips"]["crop"],
-        on_missing=config["corpus"]["on_missing"],
     script:
         "../scripts/cut_video.py"
 

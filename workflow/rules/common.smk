@@ -1,5 +1,6 @@
 """Read and validate the config; find the dialogs; helpers of the rules."""
 
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -35,20 +36,32 @@ CORPUS = config["corpus"]["name"]
 RUN = config["run"]
 # The demo's input, which the workflow makes itself where the config names these folders.
 DEMO_RELEASE = "resources/demo/release"
-DEMO_ENCODERS = "resources/demo/encoders"
+DEMO_ENCODERS = {f"resources/demo/encoders/{name}": name for name in demo_plan.ENCODERS}
 GENERATED = config["corpus"]["root"] == DEMO_RELEASE
+for encoders in config["encoders"].values():
+    for settings in encoders.values():
+        settings["model"] = os.path.expanduser(settings["model"])
 mistakes_as_messages(configuration.check_local_models, config, DEMO_ENCODERS)
 MODALITIES = [m for m in systems.MODALITIES if m in config["fusion"]]
-SPLITS = [f"session{session}" for session in config["corpus"]["sessions"]]
+SESSIONS = sorted(config["corpus"]["sessions"])
+CLASSES = {name: sorted(labels) for name, labels in sorted(config["classes"].items())}
+SPLITS = [f"session{session}" for session in SESSIONS]
 SEEDS = config["seeds"]
 REFIT = config["validation"]["refit"]
 ALL_SPLITS = SPLITS + [f"{split}-refit" for split in SPLITS if REFIT]
 CLASSIFIERS = ["argmax", *config["classifiers"]]
 
 
+def clips_root(modality):
+    """Folder of a modality's clips; each crop of the picture has its own, for runs share a corpus and may differ in it."""
+    crop = config["clips"]["crop"]
+    return f"results/{CORPUS}/clips" + (f"-{crop}" if modality == "video" and crop != "speaker" else "")
+
+
 pathvars:
     corpus=CORPUS,
     run=RUN,
+    video_clips=clips_root("video"),
 
 
 wildcard_constraints:
@@ -64,10 +77,13 @@ def corpus_dialogs():
     corpus = config["corpus"]
     root = Path(DEMO_RELEASE) if GENERATED else release.find_root(corpus["root"])
     if corpus["dialogs"]:
-        return root, release.read_dialog_list(corpus["dialogs"], corpus["sessions"])
+        names = sorted(release.read_dialog_list(corpus["dialogs"], SESSIONS))
+        if GENERATED and not set(names) <= set(demo_plan.DIALOGS):
+            raise EmofuseError(f"corpus.dialogs: the demo has only the dialogs {', '.join(demo_plan.DIALOGS)}")
+        return root, names
     if GENERATED:
-        return root, [d for d in demo_plan.DIALOGS if release.session_of(d) in corpus["sessions"]]
-    return root, release.scan_dialogs(root, corpus["sessions"])
+        return root, [d for d in demo_plan.DIALOGS if release.session_of(d) in SESSIONS]
+    return root, release.scan_dialogs(root, SESSIONS)
 
 
 ROOT, DIALOGS = mistakes_as_messages(corpus_dialogs)
@@ -108,7 +124,7 @@ def ordered(settings):
 
 def manifests(modality):
     """The manifests of all dialogs' clips of one modality."""
-    return [f"results/{CORPUS}/clips/{modality}/{dialog}.manifest.tsv" for dialog in LABELLED_DIALOGS]
+    return [f"{clips_root(modality)}/{modality}/{dialog}.manifest.tsv" for dialog in LABELLED_DIALOGS]
 
 
 @cache
@@ -136,12 +152,12 @@ def void_damaged_manifests():
     """
     for modality in MODALITIES:
         for dialog in LABELLED_DIALOGS:
-            gone = clip_files.missing_clips(f"results/{CORPUS}/clips", modality, dialog)
+            gone = clip_files.missing_clips(clips_root(modality), modality, dialog)
             if gone:
                 logger.warning(
                     f"{modality} clips of {dialog} are gone ({', '.join(gone[:3])}, {len(gone)} in all): cut again."
                 )
-                clip_files.manifest_path(f"results/{CORPUS}/clips", modality, dialog).unlink()
+                clip_files.manifest_path(clips_root(modality), modality, dialog).unlink()
 
 
 if workflow.is_main_process:

@@ -21,12 +21,12 @@ rule index_turns:
     resources:
         mem_mb=2000,
         runtime=10,
+        on_missing=config["corpus"]["on_missing"],
+        assert_counts=int(config["corpus"]["assert_counts"]),
     params:
         code=fingerprint("index_turns"),
         root=str(ROOT),
         dialogs=DIALOGS,
-        on_missing=config["corpus"]["on_missing"],
-        assert_counts=config["corpus"]["assert_counts"],
     script:
         "../scripts/index_turns.py"
 
@@ -46,11 +46,11 @@ rule index_words:
     resources:
         mem_mb=2000,
         runtime=10,
+        on_missing=config["corpus"]["on_missing"],
     params:
         code=fingerprint("index_words"),
         root=str(ROOT),
         dialogs=DIALOGS,
-        on_missing=config["corpus"]["on_missing"],
     script:
         "../scripts/index_words.py"
 
@@ -119,7 +119,7 @@ rule check:
         runtime=30,
     params:
         code=fingerprint("check"),
-        clips=f"results/{CORPUS}/clips",
-        classes=config["classes"],
+        clips=sorted({clips_root(modality) for modality in MODALITIES}),
+        classes=CLASSES,
     script:
         "../scripts/check.py"

@@ -19,14 +19,14 @@ rule make_demo_dialog:
         "../scripts/make_demo_dialog.py"
 
 
-for encoder in demo_plan.ENCODERS:
+for folder, encoder in DEMO_ENCODERS.items():
     # One rule an encoder, because the files of their processors differ.
 
     rule:
         name:
             f"make_demo_{encoder}"
         output:
-            [f"{DEMO_ENCODERS}/{encoder}/{name}" for name in demo_plan.encoder_files(encoder)],
+            [f"{folder}/{name}" for name in demo_plan.encoder_files(encoder)],
         log:
             f"resources/demo/logs/make_demo_encoder/{encoder}.log",
         conda:
@@ -37,7 +37,7 @@ for encoder in demo_plan.ENCODERS:
         params:
             code=fingerprint("make_demo_encoder"),
             encoder=encoder,
-            folder=f"{DEMO_ENCODERS}/{encoder}",
+            folder=folder,
             seed=0,
         script:
             "../scripts/make_demo_encoder.py"

@@ -1,4 +1,8 @@
-"""Split, fine-tune and embed: one job a fold, one a modality, encoder, fold and seed. In: turns, clips. Out: embeddings."""
+"""Split, fine-tune and embed: one job a fold, one a modality, encoder, fold and seed. In: turns, clips. Out: embeddings.
+
+What changes how a job runs but not what comes out (here and in corpus.smk and clips.smk) is a resource and not a param,
+because jobs run again for a changed param and not for a changed resource.
+"""
 
 
 def encoder_settings(wildcards):
@@ -10,9 +14,9 @@ def encoder_files(wildcards):
     """The files of an encoder that is a local folder, so that a changed one is noticed; none for a Hub id."""
     check_rerun_triggers()
     model = config["encoders"][wildcards.modality][wildcards.encoder]["model"]
-    if model.startswith(f"{DEMO_ENCODERS}/"):
-        return [f"{model}/{name}" for name in demo_plan.encoder_files(Path(model).name)]
-    return sorted(str(path) for path in Path(model).glob("*") if path.is_file())
+    if model in DEMO_ENCODERS:
+        return [f"{model}/{name}" for name in demo_plan.encoder_files(DEMO_ENCODERS[model])]
+    return sorted(str(path) for path in Path(model).glob("[!.]*") if path.is_file())
 
 
 def chosen_epoch(wildcards):
@@ -37,11 +41,11 @@ rule make_split:
         runtime=5,
     params:
         code=fingerprint("make_split"),
-        sessions=config["corpus"]["sessions"],
-        classes=ordered(config["classes"]),
+        sessions=SESSIONS,
+        classes=CLASSES,
         rule=config["validation"]["rule"],
         share=config["validation"]["share"] if config["validation"]["rule"] == "share" else None,
-        seed=SEEDS[0],
+        seed=SEEDS[0] if config["validation"]["rule"] == "share" else None,
     script:
         "../scripts/make_split.py"
 
@@ -70,11 +74,14 @@ rule fine_tune:
         mem_mb=16000,
         runtime=480,
         gpu=0 if config["training"]["device"] == "cpu" else 1,
+        device=config["training"]["device"],
+        loader_workers=config["training"]["loader_workers"],
+        cache_mb=config["training"]["cache_mb"],
     params:
         code=fingerprint("fine_tune"),
         settings=encoder_settings,
-        training=ordered(config["training"]),
-        clips=f"results/{CORPUS}/clips",
+        training={key: config["training"][key] for key in ("logging_steps", "threads")},
+        clips=lambda w: clips_root(w.modality),
         state=f"results/{CORPUS}/{RUN}/resume/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
         tensorboard=f"results/{CORPUS}/{RUN}/tensorboard/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
     script:
@@ -100,8 +107,11 @@ rule embed:
         mem_mb=16000,
         runtime=120,
         gpu=0 if config["training"]["device"] == "cpu" else 1,
+        device=config["training"]["device"],
+        loader_workers=config["training"]["loader_workers"],
     params:
         code=fingerprint("embed"),
-        clips=f"results/{CORPUS}/clips",
+        clips=lambda w: clips_root(w.modality),
+        threads=config["training"]["threads"],
     script:
         "../scripts/embed.py"

@@ -15,7 +15,7 @@ EMBEDDING = f"results/{CORPUS}/{RUN}/embeddings/{{modality}}/{{encoder}}/{{split
 TABLES = [f"{name}.{kind}" for name in outputs.table_names(MODALITIES) for kind in outputs.TABLE_FORMATS]
 FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(MODALITIES) for kind in outputs.FIGURE_FORMATS]
 PROTOCOL = {
-    "classes": ordered(config["classes"]),
+    "classes": CLASSES,
     "refit": REFIT,
     "classifiers": ordered(config["classifiers"]),
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
@@ -43,7 +43,7 @@ rule make_tables:
         code=fingerprint("make_tables"),
         folder=f"results/{CORPUS}/{RUN}/tables",
         modalities=MODALITIES,
-        classes=sorted(config["classes"]),
+        classes=list(CLASSES),
         final_system=config["final_system"],
     script:
         "../scripts/make_tables.py"
@@ -75,7 +75,7 @@ rule make_figures:
         pca_split=FIGURE_SPLIT,
         folder=f"results/{CORPUS}/{RUN}/figures",
         modalities=MODALITIES,
-        classes=sorted(config["classes"]),
+        classes=list(CLASSES),
     script:
         "../scripts/make_figures.py"
 
@@ -90,7 +90,6 @@ rule make_report:
         scores="results/<corpus>/<run>/evaluation/scores.parquet",
         per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
         chosen="results/<corpus>/<run>/evaluation/chosen.tsv",
-        tables=[f"results/{CORPUS}/{RUN}/tables/{name}" for name in TABLES],
         figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES],
     output:
         "results/<corpus>/<run>/report.html",

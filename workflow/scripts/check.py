@@ -1,5 +1,5 @@
-from emofuse.corpus import summarise
 from emofuse.job import job
+from emofuse.summary import summarise
 
 with job(snakemake.log[0]) as terminal:
     summary = summarise(

@@ -9,5 +9,5 @@ with job(snakemake.log[0]):
         next(iter(snakemake.input.wav), None),
         snakemake.output.clips,
         snakemake.output.manifest,
-        snakemake.params.on_missing,
+        snakemake.resources.on_missing,
     )

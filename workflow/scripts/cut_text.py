@@ -8,5 +8,5 @@ with job(snakemake.log[0]):
         next(iter(snakemake.input.transcript), None),
         snakemake.output.clips,
         snakemake.output.manifest,
-        snakemake.params.on_missing,
+        snakemake.resources.on_missing,
     )

@@ -9,5 +9,5 @@ with job(snakemake.log[0]):
         snakemake.output.clips,
         snakemake.output.manifest,
         snakemake.params.crop,
-        snakemake.params.on_missing,
+        snakemake.resources.on_missing,
     )

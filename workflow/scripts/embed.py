@@ -14,5 +14,7 @@ with job(snakemake.log[0]):
         encoder=snakemake.wildcards.encoder,
         split_name=snakemake.wildcards.split,
         seed=int(snakemake.wildcards.seed),
+        threads=snakemake.params.threads,
+        machine={key: snakemake.resources[key] for key in ("device", "loader_workers")},
         output=snakemake.output[0],
     )

@@ -5,9 +5,9 @@ with job(snakemake.log[0]):
     index_turns(
         snakemake.params.root,
         snakemake.params.dialogs,
-        snakemake.params.on_missing,
+        snakemake.resources.on_missing,
         snakemake.output.turns,
         snakemake.output.problems,
-        counts_path=snakemake.input.counts if snakemake.params.assert_counts else None,
+        counts_path=snakemake.input.counts if snakemake.resources.assert_counts else None,
         dialog_list_path=snakemake.input.release,
     )

@@ -6,7 +6,7 @@ with job(snakemake.log[0]):
         snakemake.params.root,
         snakemake.params.dialogs,
         snakemake.input.turns,
-        snakemake.params.on_missing,
+        snakemake.resources.on_missing,
         snakemake.output.words,
         snakemake.output.problems,
     )

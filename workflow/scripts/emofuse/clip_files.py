@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from emofuse import release, store
+from emofuse import store
 
 SUFFIXES = {"text": ".txt", "audio": ".wav", "video": ".mp4"}
 COLUMNS = ("turn", "status", "bytes", "frames", "checksum", "note")
@@ -17,7 +17,8 @@ def manifest_path(clips_root, modality, dialog):
 
 def clip_path(clips_root, modality, turn_id):
     """`<clips_root>/audio/<dialog>/<turn>.wav`."""
-    return Path(clips_root) / modality / release.dialog_of(turn_id) / f"{turn_id}{SUFFIXES[modality]}"
+    dialog = turn_id.rpartition("_")[0]
+    return Path(clips_root) / modality / dialog / f"{turn_id}{SUFFIXES[modality]}"
 
 
 def read_manifests(paths):

@@ -7,7 +7,11 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from emofuse import systems
 from emofuse.errors import EmofuseError, listing
+
+# Folders beside the runs in results/<corpus.name>/.
+RESERVED = {"benchmarks", "clips", "clips-full", "clips-partner", "index", "logs"}
 
 
 def check_config(config, schema):
@@ -20,7 +24,15 @@ def check_config(config, schema):
 
 def check_choices(config):
     """Raise EmofuseError for settings that are valid one by one but do not go together (config with its defaults set)."""
-    problems = [] if config["fusion"] else ["fusion: no modality is left"]
+    problems = [f"{key}: none is left" for key in ("fusion", "classifiers") if not config[key]]
+    if config["run"] in RESERVED:
+        problems.append(f"run: '{config['run']}' is a folder of the corpus; name the run otherwise")
+    if config["figure_fold"] not in config["corpus"]["sessions"]:
+        problems.append(f"figure_fold: session {config['figure_fold']} is not in corpus.sessions")
+    names = [s.name for s in systems.systems(config["fusion"], config["classifiers"], config["early_fusion"])]
+    if config["final_system"] != "validation" and config["final_system"] not in names:
+        hint = _nearest(config["final_system"], names) or f"known ones: {', '.join(names)}"
+        problems.append(f"final_system: this run makes no system '{config['final_system']}' ({hint})")
     for modality, name in config["fusion"].items():
         known = config["encoders"].get(modality, {})
         if name not in known:
@@ -46,7 +58,7 @@ def check_choices(config):
 
 
 def check_local_models(config, made):
-    """Raise EmofuseError for encoders of the run whose `model` is a path to no folder; those below `made` are made later.
+    """Raise EmofuseError for encoders of the run whose `model` is a path to no folder; those in `made` are made later.
 
     A path starts with `.`, `/` or `~`, or has more than one `/`; all else is a Hub id and is looked up when it is loaded.
     """
@@ -54,7 +66,7 @@ def check_local_models(config, made):
     for modality, name in config["fusion"].items():
         model = config["encoders"][modality][name]["model"]
         is_path = model[0] in "./~" or model.count("/") > 1
-        if is_path and not model.startswith(f"{made}/") and not Path(model).is_dir():
+        if is_path and model not in made and not Path(model).is_dir():
             problems.append(
                 f"encoders.{modality}.{name}.model: {model}: no such folder (it should hold config.json, model.safetensors"
                 " and the processor's files); put it there, or name a Hub id"
@@ -72,7 +84,7 @@ def _explain(error):
         unknown = sorted(set(value) - set(known))
         hints = [f"'{key}' ({_nearest(key, known) or 'known ones: ' + ', '.join(known)})" for key in unknown]
         return f"{where}: unknown key {', '.join(hints)}"
-    if error.validator in {"propertyNames", "pattern"} or (error.validator == "not" and isinstance(value, str)):
+    if error.validator == "pattern":
         return f"{where}: '{value}' is not allowed here ({error.schema.get('description', error.message)})"
     if error.validator == "type" and isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         mantissa, exponent = re.split("[eE]", value)
@@ -81,9 +93,18 @@ def _explain(error):
         )
         return f"{where}: YAML reads {value} as text, not as a number; write {mended}"
     if error.validator == "type":
-        return f"{where}: {value!r} is not of type {error.validator_value}"
+        hint = " (--config reads what stands in braces as text; put it into a file for --configfile)"
+        wanted = error.validator_value
+        return (
+            f"{where}: {value!r} is not of type {wanted}{hint if isinstance(value, str) and wanted != 'object' else ''}"
+        )
     if error.validator == "enum":
         return f"{where}: {value!r} is none of {', '.join(map(str, error.validator_value))}"
+    if error.validator in {"anyOf", "oneOf"}:
+        choices = [c.get("const", c.get("type", "a name")) for c in error.validator_value]
+        return f"{where}: {value!r} is none of: {', '.join(choices)}"
+    if error.validator == "minItems":
+        return f"{where}: at least {error.validator_value} must be named"
     return f"{where}: {error.message}"
 
 

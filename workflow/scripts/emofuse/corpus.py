@@ -6,17 +6,17 @@ action (what was done). A missing or damaged file ends the work by an EmofuseErr
 unless `on_missing` is `drop`.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
 from tqdm import tqdm
 
-from emofuse import clip_files, media, release, store
+from emofuse import media, release, store
 from emofuse.errors import EmofuseError, listing
 
-PROBLEM_COLUMNS = ("subject", "severity", "problem", "action")
 SEVERITIES = ("error", "warning", "info")
+PROBLEM_COLUMNS = ("subject", "severity", "problem", "action")
 
 TURNS_SCHEMA = pa.schema(
     [
@@ -49,6 +49,8 @@ MEDIA_SCHEMA = pa.schema(
 
 # Times are given to a tenth of a millisecond, but wavs were cut and videos end on whole frames.
 TOLERANCE_S = 0.1
+# Nothing begins within the last video frame.
+LAST_FRAME_S = 1001 / 30000
 # Lines of one error message: enough for a copy of the release without its videos.
 MOST_LISTED = 200
 
@@ -107,9 +109,17 @@ def index_turns(root, dialogs, on_missing, turns_path, problems_path, counts_pat
                 problems.defect(path, "unreadable file: it holds no labelled turn", "the dialog has no turns")
         for turn in turns:
             rows.append(_turn_row(turn, dialog))
+            if turn.label not in release.LABELS:
+                problems.add(turn.turn_id, "warning", f"unknown label: {turn.label}", "kept, in no class")
             _check_ratings(turn, problems)
     if not errors and counts_path and set(dialogs) == set(release.read_dialog_list(dialog_list_path)):
         errors = _count_errors(rows, counts_path, incomplete)
+    absent = set(release.read_dialog_list(dialog_list_path)) - set(dialogs) if dialog_list_path else ()
+    if absent:
+        named = ", ".join(sorted(absent)[:5]) + (" ..." if len(absent) > 5 else "")
+        problems.add(
+            root, "info", f"not the whole release: without {len(absent)} of its dialogs ({named})", "not asserted"
+        )
     problems.finish(problems_path, on_missing, errors)
     rows.sort(key=lambda row: row["turn_id"])
     store.write_parquet(turns_path, pa.Table.from_pylist(rows, TURNS_SCHEMA))
@@ -248,7 +258,7 @@ def _index_wavs(root, dialog, turns, rows, problems):
 def _check_end(turn, seconds, medium, lost, problems):
     """Report a turn that lies past the end of its medium, or reaches past it."""
     times = f"it lasts from {turn['start_s']:.2f} to {turn['end_s']:.2f} s, the {medium} to {seconds:.2f} s"
-    if turn["start_s"] >= seconds:
+    if turn["start_s"] > seconds - LAST_FRAME_S:
         problems.add(turn["turn_id"], "warning", f"past the end of the {medium}: {times}", lost)
     elif turn["end_s"] > seconds + TOLERANCE_S:
         problems.add(turn["turn_id"], "warning", f"partly past the end of the {medium}: {times}", "kept, cut short")
@@ -307,78 +317,3 @@ def merge_problems(paths, out_path):
     rows = [row for path in paths for row in store.read_tsv(path)]
     rows.sort(key=lambda row: (SEVERITIES.index(row["severity"]), row["problem"].split(":")[0], row["subject"]))
     store.write_tsv(out_path, rows, PROBLEM_COLUMNS)
-
-
-def summarise(turns_path, words_path, media_path, problems_path, clips_root, classes):
-    """A text for the user: dialogs, turns, classes, hours, media, problems by kind, and the clips that exist.
-
-    `classes` maps a class to its raw labels. Every clip that a manifest calls ok is compared with its checksum.
-    """
-    turns = store.read_parquet(turns_path).to_pylist()
-    files = store.read_parquet(media_path).to_pylist()
-    words = len(store.read_parquet(words_path, ["turn_id"]))
-    dialogs = {row["dialog"] for row in files}
-    length = sum(row["seconds"] or 0 for row in files if row["kind"] == "avi")
-    lines = [
-        f"{len(dialogs)} dialogs ({length / 3600:.2f} h of video), {len(turns)} turns "
-        f"({_hours(turns):.2f} h), {words} of them with words",
-        "",
-        *_class_table(turns, classes),
-        "",
-        *_media_lines(files),
-        "",
-        *_problem_lines(store.read_tsv(problems_path)),
-        "",
-        *_clip_lines(clip_files.verify_clips(clips_root)),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _hours(turns):
-    return sum(turn["end_s"] - turn["start_s"] for turn in turns) / 3600
-
-
-def _class_table(turns, classes):
-    class_of = {label: name for name, labels in classes.items() for label in labels}
-    groups = defaultdict(list)
-    for turn in turns:
-        groups[turn["session"]].append(turn)
-    names = [*classes, "unused"]
-    lines = ["session   " + "".join(f"{name:>8}" for name in names) + "   turns   hours of the classes"]
-    for session, group in [*sorted(groups.items()), ("all", turns)]:
-        counts = Counter(class_of.get(turn["label"], "unused") for turn in group)
-        hours = _hours(turn for turn in group if turn["label"] in class_of)
-        cells = "".join(f"{counts[name]:>8}" for name in names)
-        lines.append(f"{session!s:<10}{cells}{len(group):>8}   {hours:.2f}")
-    return lines
-
-
-def _media_lines(files):
-    counts = defaultdict(Counter)
-    for row in files:
-        counts[row["kind"]][row["status"]] += 1
-    lines = ["media"]
-    return lines + [f"  {kind:<14}{_counts(counts[kind])}" for kind in ("avi", "dialog_wav", "sentence_wav")]
-
-
-def _problem_lines(problems):
-    if not problems:
-        return ["problems: none"]
-    kinds = Counter((row["severity"], row["problem"].split(":")[0], row["action"]) for row in problems)
-    order = sorted(kinds.items(), key=lambda item: (SEVERITIES.index(item[0][0]), item[0]))
-    return [f"problems: {len(problems)}"] + [
-        f"  {count:>6}  {severity:<8} {kind} ({action})" for (severity, kind, action), count in order
-    ]
-
-
-def _clip_lines(found):
-    lines = ["clips" if found else "clips: none yet"]
-    for modality, clips in found.items():
-        lines.append(f"  {modality:<14}{_counts({state: len(turns) for state, turns in clips.items()})}")
-        for state in ("missing", "damaged"):
-            lines += [f"    {state}: {turn}" for turn in clips[state][:10]]
-    return lines
-
-
-def _counts(counter):
-    return ", ".join(f"{count} {name}" for name, count in counter.items() if count) or "none"

@@ -1,5 +1,7 @@
 """Decides where encoders run, and fixes what would make two runs on one machine differ."""
 
+import os
+
 import torch
 
 from emofuse.errors import EmofuseError
@@ -10,6 +12,10 @@ def prepare_device(wanted, threads):
 
     The number of threads changes floating-point results, so it comes from config and not from the machine.
     """
+    # Before CUDA starts. With several GPUs in sight the Trainer would split each batch over them, another training than the
+    # config describes.
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if wanted == "cuda" and not torch.cuda.is_available():
         raise EmofuseError(
             "training.device is 'cuda' but PyTorch sees no GPU; set it to 'auto' or 'cpu', or mend the driver"

@@ -15,16 +15,19 @@ from emofuse.splits import read_split
 from emofuse.store import read_json, read_parquet, write_parquet
 
 
-def embed(turns, split, manifests, clips, encoder_folder, modality, encoder, split_name, seed, output):
+def embed(
+    turns, split, manifests, clips, encoder_folder, modality, encoder, split_name, seed, threads, machine, output
+):
     """Write the Parquet store of one modality, encoder, split and seed: a row for each turn of the corpus, labelled or
     not, in turn order: turn_id, part (null outside the split), embedding and logits (fixed-size lists of float32).
 
-    encoder_folder: what `fine_tune` wrote. Metadata: modality, encoder, model, revision, split, seed, pooling, checkpoint
-    (sha256), classes (JSON), left_out (JSON: turn -> why it has no clip).
+    encoder_folder: what `fine_tune` wrote. machine: {device, loader_workers}. Metadata: modality, encoder, model, revision
+    (the commit, where the model came from the Hub), split, seed, pooling, checkpoint (sha256), classes (JSON), left_out
+    (JSON: turn -> why it has no clip).
     """
     trained = read_json(f"{encoder_folder}/training.json")
     settings = trained["settings"]
-    device = prepare_device(trained["training"]["device"], trained["training"]["threads"])
+    device = prepare_device(machine["device"], threads)
     table, classes = read_split(split)
     manifest = read_manifests(manifests)
     corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()
@@ -43,7 +46,7 @@ def embed(turns, split, manifests, clips, encoder_folder, modality, encoder, spl
         torch.utils.data.Subset(data, order.tolist()),
         batch_size=settings["eval_batch_size"],
         collate_fn=Collator(inputs),
-        num_workers=trained["training"]["loader_workers"],
+        num_workers=machine["loader_workers"],
     )
     done = 0
     with torch.inference_mode():
@@ -68,7 +71,7 @@ def embed(turns, split, manifests, clips, encoder_folder, modality, encoder, spl
         "modality": modality,
         "encoder": encoder,
         "model": settings["model"],
-        "revision": settings["revision"],
+        "revision": trained["commit"] or settings["revision"],
         "split": split_name,
         "seed": str(seed),
         "pooling": settings["pooling"],

@@ -12,6 +12,7 @@ from emofuse.clip_files import clip_path
 from emofuse.errors import EmofuseError
 
 SAMPLE_RATE = 16_000
+SHORTEST = 400  # samples that the convolutions of wav2vec 2.0 need for one frame
 
 
 def make_inputs(modality, processor, backbone_config, settings):
@@ -33,7 +34,7 @@ class TextInputs:
 
     def __init__(self, tokenizer, max_tokens):
         self.tokenizer = tokenizer
-        self.max_tokens = max_tokens
+        self.max_tokens = min(max_tokens, tokenizer.model_max_length)
 
     def windows(self, path, length, rng=None):
         """The turn's text, as one window."""
@@ -47,8 +48,8 @@ class TextInputs:
 class AudioInputs:
     """16 kHz sound through the encoder's own feature extractor, at most `max_seconds` a window.
 
-    Longer turns are sliced: in training one slice, drawn anew in each epoch; in evaluation as few evenly spaced slices as
-    cover the turn.
+    Sound of less than a frame is filled up with silence. Longer turns are sliced: in training one slice, drawn anew in each
+    epoch; in evaluation as few evenly spaced slices as cover the turn.
     """
 
     def __init__(self, extractor, max_seconds):
@@ -59,6 +60,7 @@ class AudioInputs:
         """float32 waveforms in -1..1; with `rng` one random slice, without it the slices for evaluation."""
         with wave.open(str(path)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32_768
+        samples = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
         slack = max(0, len(samples) - self.most)
         if rng is not None:
             starts = [int(rng.integers(slack + 1))]
@@ -77,8 +79,8 @@ class VideoInputs:
     """Frames through the encoder's own image processor, every `stride`-th of a window.
 
     In training one window, drawn anew in each epoch and mirrored with probability `mirror`; in evaluation `eval_windows`
-    evenly spaced windows, not mirrored (one where the clip is no longer than a window). A clip shorter than a window
-    repeats its last frame.
+    evenly spaced windows, not mirrored (the middle one for 1; one where the clip is no longer than a window). A clip
+    shorter than a window repeats its last frame.
     """
 
     def __init__(self, processor, frames, stride, eval_windows, mirror):
@@ -91,8 +93,8 @@ class VideoInputs:
 
     def keep_in_memory(self, total_frames, megabytes):
         """Keep resized frames between epochs if all `total_frames` of the data set fit into `megabytes`."""
-        size = self.processor.crop_size if self.processor.do_center_crop else self.processor.size
-        if total_frames * 3 * size["height"] * size["width"] <= megabytes * 2**20:
+        size = self._resized([np.zeros((480, 360, 3), np.uint8)]).nbytes  # of one frame
+        if total_frames * size <= megabytes * 2**20:
             self.kept = {}
 
     def windows(self, path, length, rng=None):
@@ -101,6 +103,8 @@ class VideoInputs:
         slack = max(0, length - span)
         if rng is not None:
             starts = [int(rng.integers(slack + 1))]
+        elif self.eval_windows == 1:
+            starts = [slack // 2]
         else:
             starts = np.linspace(0, slack, self.eval_windows if slack else 1).astype(int)
         indices = [np.minimum(start + self.stride * np.arange(self.frames), length - 1) for start in starts]

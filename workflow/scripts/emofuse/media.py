@@ -30,11 +30,14 @@ class WavHeader(NamedTuple):
     sized: bool
 
 
+UNSTATED = (0, 0xFFFFFFFF)  # the sizes that writers to a pipe leave
+
+
 def check_riff(path, kind):
     """Raise MediaError unless `path` begins as a RIFF file of this kind (b"WAVE", b"AVI ") and is as long as it says.
 
     That finds copies that were cut short, wav and avi alike, without decoding them. Writers to a pipe leave the size
-    0 or 0xFFFFFFFF; a last odd byte may lack its padding.
+    0 or 0xFFFFFFFF (UNSTATED); a last odd byte may lack its padding.
     """
     with open(path, "rb") as file:
         head = file.read(12)
@@ -42,7 +45,7 @@ def check_riff(path, kind):
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != kind:
         raise MediaError("unreadable", f"is no {kind.decode().strip()} file ({length} bytes)")
     stated = int.from_bytes(head[4:8], "little")
-    if stated not in (0, 0xFFFFFFFF) and length + 1 < stated + 8:
+    if stated not in UNSTATED and length + 1 < stated + 8:
         raise MediaError("truncated", f"holds {length} of {stated + 8} bytes")
 
 
@@ -52,6 +55,8 @@ def wav_header(path):
     form = None
     with open(path, "rb") as file:
         length = file.seek(0, os.SEEK_END)
+        file.seek(4)
+        stated = int.from_bytes(file.read(4), "little") not in UNSTATED
         file.seek(12)
         while len(head := file.read(8)) == 8:
             name, size = head[:4], int.from_bytes(head[4:], "little")
@@ -60,8 +65,8 @@ def wav_header(path):
                 size -= 16
             elif name == b"data":
                 there = length - file.tell()
-                sized = size not in (0, 0xFFFFFFFF)
-                if sized and there < size:
+                sized = stated and size not in UNSTATED
+                if size not in UNSTATED and there < size:
                     raise MediaError("truncated", f"holds {there} of {size} bytes of sound")
                 if form is None or form[4] == 0:
                     raise MediaError("unreadable", "has no format before its sound")

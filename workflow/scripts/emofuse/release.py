@@ -10,6 +10,7 @@ from typing import NamedTuple
 from emofuse.errors import EmofuseError, listing
 
 SESSIONS = (1, 2, 3, 4, 5)
+LABELS = ("neu", "ang", "sad", "exc", "hap", "fru", "sur", "fea", "oth", "dis", "xxx")
 CROPS = ("speaker", "partner", "full")
 
 # Ses01F_impro01: session 1, the woman (F) wears the markers, improvised scene 1. ASCII only, for names become paths.
@@ -72,11 +73,6 @@ def session_of(dialog):
 def scenario_of(dialog):
     """`Ses03M_impro05a` -> `impro05`, `Ses05M_script01_1b` -> `script01_1`: the scene, the same in every session."""
     return _match(DIALOG, dialog, "dialog")["scenario"]
-
-
-def play_of(dialog):
-    """`Ses05M_script01_1b` -> `script01`; an improvised scene is its own play."""
-    return scenario_of(dialog).split("_")[0]
 
 
 def style_of(dialog):
@@ -245,11 +241,11 @@ def stray_files(root, sessions=SESSIONS):
     return sorted(path for session in sessions for path in _dialog_files(root, session) if not _belongs(path, session))
 
 
-def read_dialog_list(path, sessions=SESSIONS):
+def read_dialog_list(path, sessions=None):
     """The dialogs named in a text file, one a line, in its order; blank lines and `#` comments are skipped.
 
-    Raises EmofuseError for a missing file, for names that are malformed, named twice or of other sessions, with their
-    lines, and for a session of `sessions` without a dialog.
+    Raises EmofuseError for a missing or empty file and for names that are malformed or named twice, with their lines; with
+    `sessions` also for names of other sessions and for a session without a dialog.
     """
     try:
         text, _ = read_text(path)
@@ -264,10 +260,12 @@ def read_dialog_list(path, sessions=SESSIONS):
             errors.append(f"{path}:{number}: {name!r} is not the name of a dialog, such as Ses01F_impro01")
         elif name in dialogs:
             errors.append(f"{path}:{number}: {name} is named twice")
-        elif session_of(name) not in sessions:
+        elif sessions and session_of(name) not in sessions:
             errors.append(f"{path}:{number}: {name} is of a session that corpus.sessions leaves out")
         dialogs.append(name)
-    without = set(sessions) - {session_of(name) for name in dialogs if is_dialog(name)}
+    if not dialogs:
+        errors.append(f"{path} is empty")
+    without = set(sessions or ()) - {session_of(name) for name in dialogs if is_dialog(name)}
     errors += [f"{path} names no dialog of session {session}" for session in sorted(without)]
     if errors:
         raise EmofuseError(f"The list of dialogs has errors:\n{listing(errors)}")

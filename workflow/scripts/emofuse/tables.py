@@ -186,7 +186,9 @@ def classes_of_final_system(per_class, classes):
     averages = []
     for seed, of_seed in frame.groupby("seed"):
         weights = of_seed["support"] / of_seed["support"].sum()
-        for row, mean in (("macro", of_seed.mean()), ("weighted", of_seed.mul(weights, axis=0).sum())):
+        # A class with turns that is never said has no precision; in the averages it counts as 0.
+        counted = of_seed[of_seed["support"] > 0].fillna(0)
+        for row, mean in (("macro", counted.mean()), ("weighted", counted.mul(weights, axis=0).sum())):
             mean["support"] = of_seed["support"].sum()
             averages.append(mean.rename((row, seed)))
     averages = pd.DataFrame(averages)

@@ -48,22 +48,38 @@ class StopAfter(TrainerCallback):
 
 
 def fine_tune(
-    split, manifests, clips, modality, encoder, settings, training, seed, output, state, tensorboard, code, like=None
+    split,
+    manifests,
+    clips,
+    modality,
+    encoder,
+    settings,
+    training,
+    machine,
+    seed,
+    output,
+    state,
+    tensorboard,
+    code,
+    like=None,
+    model_files=(),
 ):
     """Train on the split's training part, choose the epoch on its validation part, save into the folder `output`.
 
     split: path of the split file. manifests: paths of the modality's clip manifests. clips: folder of all clips. encoder:
-    its name in the config. settings: the encoder's config entries. training: the config's entries for all encoders.
+    its name in the config. settings: the encoder's config entries. training: {threads, logging_steps}. machine:
+    {device, loader_workers, cache_mb}, which change how fast it is and not what comes out.
     state: folder for resume states, one subfolder for each set of inputs, removed on success. code: fingerprint of the
-    code, part of that key. like: training.json of a training whose best epoch is this one's last, under the same schedule.
-    Without a validation part the last epoch is kept. The test part is not looked at.
+    code, part of that key, as are the `model_files` of an encoder in a local folder. like: training.json of a training
+    whose best epoch is this one's last, under the same schedule. Without a validation part the last epoch is kept. The
+    test part is not looked at.
     """
     began = time.monotonic()
-    device = prepare_device(training["device"], training["threads"])
+    device = prepare_device(machine["device"], training["threads"])
     table, classes = read_split(split)
     manifest = read_manifests(manifests)
     epochs = read_json(like)["best_epoch"] if like else settings["epochs"]
-    key = _digest([settings, training, seed, code, epochs], [split, *manifests])
+    key = _digest([settings, training, seed, code, epochs], [split, *manifests, *model_files])
     setting = f"encoders.{modality}.{encoder}.model"
     transformers.set_seed(seed)  # before the head's random weights are drawn
     backbone, processor = load_pretrained(settings["model"], settings["revision"], modality, setting)
@@ -80,14 +96,14 @@ def fine_tune(
     if not len(data["train"]):
         raise EmofuseError(f"{split}: no turn of the training part has a clip under {clips}/{modality}")
     validated = len(data["val"]) > 0
-    if modality == "video" and not training["loader_workers"]:
-        inputs.keep_in_memory(sum(map(sum, (data["train"].lengths, data["val"].lengths))), training["cache_mb"])
+    if modality == "video" and not machine["loader_workers"]:
+        inputs.keep_in_memory(sum(map(sum, (data["train"].lengths, data["val"].lengths))), machine["cache_mb"])
 
     folder = _state_folder(Path(state), key)
     os.environ["TENSORBOARD_LOGGING_DIR"] = f"{tensorboard}/{key}"
     trainer = LengthGroupedTrainer(
         model=model,
-        args=_arguments(folder, settings, training, seed, device, validated),
+        args=_arguments(folder, settings, training, machine, seed, device, validated),
         train_dataset=data["train"],
         eval_dataset=data["val"] if validated else None,
         data_collator=Collator(inputs),
@@ -122,7 +138,8 @@ def fine_tune(
             "modality": modality,
             "encoder": encoder,
             "settings": settings,
-            "training": training,
+            "training": training | machine,
+            "commit": getattr(backbone.config, "_commit_hash", None),  # of the Hub; None for a local folder
             "seed": seed,
             "classes": classes,
             "turns": {part: len(rows) for part, rows in data.items()},
@@ -148,7 +165,7 @@ def _with_clips(turns, manifest):
     return [t for t in turns if t["turn_id"] not in missing]
 
 
-def _arguments(folder, settings, training, seed, device, validated):
+def _arguments(folder, settings, training, machine, seed, device, validated):
     each_epoch = "epoch" if validated else "no"
     return TrainingArguments(
         output_dir=str(folder),
@@ -170,7 +187,7 @@ def _arguments(folder, settings, training, seed, device, validated):
         logging_steps=training["logging_steps"],
         logging_nan_inf_filter=False,  # a loss that is not a number must show
         report_to="tensorboard",
-        dataloader_num_workers=training["loader_workers"],
+        dataloader_num_workers=machine["loader_workers"],
         remove_unused_columns=False,
         label_names=["labels"],
         seed=seed,

@@ -1,0 +1,163 @@
+"""What an encoder gets of a clip: the right frames, samples and words, random in training alone."""
+
+import itertools
+
+import numpy as np
+import pytest
+from transformers import Wav2Vec2FeatureExtractor
+from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
+
+import release_tree
+from emofuse import clips, inputs, media, release
+from emofuse.clip_files import manifest_path, read_manifests
+from emofuse.errors import EmofuseError
+from emofuse.inputs import AudioInputs, Collator, TurnDataset, VideoInputs, read_frames
+
+DIALOG = release_tree.DIALOGS[0]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """The video clips of one dialog, and their manifest."""
+    folder = tmp_path_factory.mktemp("tree")
+    root = release_tree.make_release(folder / "release", [DIALOG])
+    out, manifest = folder / "clips/video" / DIALOG, manifest_path(folder / "clips", "video", DIALOG)
+    clips.cut_video(
+        DIALOG, release.label_path(root, DIALOG), release.avi_path(root, DIALOG), out, manifest, "full", "error"
+    )
+    return folder / "clips", read_manifests([manifest])
+
+
+def video(frames=4, stride=3, eval_windows=2, mirror=0.0, size=16):
+    processor = VideoMAEImageProcessorPil(
+        size={"shortest_edge": size}, crop_size={"height": size, "width": size}, do_center_crop=True
+    )
+    return VideoInputs(processor, frames, stride, eval_windows, mirror)
+
+
+@pytest.fixture
+def frame_numbers(monkeypatch):
+    """Stands in for decoding: a picture is its own number."""
+    monkeypatch.setattr(inputs, "read_frames", lambda path, wanted: list(wanted))
+    monkeypatch.setattr(VideoInputs, "_resized", lambda self, pictures: np.array(list(pictures))[:, None, None, None])
+    return lambda windows: [window.ravel().tolist() for window in windows]
+
+
+@pytest.mark.parametrize(
+    ("length", "eval_windows", "expected"),
+    [
+        (10, 2, [[0, 3, 6, 9]]),  # a window spans exactly ten frames
+        (30, 2, [[0, 3, 6, 9], [20, 23, 26, 29]]),
+        (30, 1, [[10, 13, 16, 19]]),
+        (30, 3, [[0, 3, 6, 9], [10, 13, 16, 19], [20, 23, 26, 29]]),
+        (7, 2, [[0, 3, 6, 6]]),  # the last frame again
+        (1, 2, [[0, 0, 0, 0]]),
+    ],
+)
+def test_windows_in_evaluation(frame_numbers, length, eval_windows, expected):
+    assert frame_numbers(video(eval_windows=eval_windows).windows("x", length)) == expected
+
+
+def test_windows_in_training_are_random_and_inside(frame_numbers):
+    seen = {tuple(frame_numbers(video().windows("x", 14, np.random.default_rng(i)))[0]) for i in range(100)}
+    assert seen == {tuple(range(start, start + 10, 3)) for start in range(5)}
+
+
+def test_frames_read_are_the_ones_wanted(tree):
+    folder, manifest = tree
+    turn = next(iter(manifest))
+    path = folder / "video" / DIALOG / f"{turn}.mp4"
+    every = list(read_frames(path, range(int(manifest[turn]["frames"]))))
+    some = list(read_frames(path, [1, 4, 5]))
+    assert [np.array_equal(a, every[i]) for a, i in zip(some, [1, 4, 5], strict=True)] == [True] * 3
+    with pytest.raises(EmofuseError, match="fewer frames than its manifest says"):
+        list(read_frames(path, [10_000]))
+
+
+def test_kept_frames_are_those_read_again(tree):
+    folder, manifest = tree
+    fresh, keeping = video(), video()
+    keeping.keep_in_memory(1_000, megabytes=1)
+    assert keeping.kept == {}
+    too_many = video()
+    too_many.keep_in_memory(2_000, megabytes=1)
+    assert too_many.kept is None
+    for turn, row in manifest.items():
+        path, length = folder / "video" / DIALOG / f"{turn}.mp4", int(row["frames"])
+        for rng in (None, 1, 1):
+            draws = [np.random.default_rng(rng) if rng else None for _ in range(2)]
+            windows = [reader.windows(path, length, draw) for reader, draw in zip((fresh, keeping), draws, strict=True)]
+            assert all(np.array_equal(a, b) for a, b in zip(*windows, strict=True))
+
+
+def test_mirroring_turns_every_frame_of_a_window(tree):
+    folder, manifest = tree
+    turn = next(iter(manifest))
+    path, length = folder / "video" / DIALOG / f"{turn}.mp4", int(manifest[turn]["frames"])
+    plain, mirrored = (video(mirror=m).windows(path, length, np.random.default_rng(0))[0] for m in (0.0, 1.0))
+    assert np.array_equal(plain[..., ::-1], mirrored) and not np.array_equal(plain, mirrored)
+
+
+def test_pixels_are_what_the_processor_makes(tree):
+    folder, manifest = tree
+    turn = next(iter(manifest))
+    path, length = folder / "video" / DIALOG / f"{turn}.mp4", int(manifest[turn]["frames"])
+    reader = video(eval_windows=1)
+    batch = reader.batch(reader.windows(path, length))["pixel_values"]
+    start = (length - 10) // 2
+    pictures = list(read_frames(path, range(start, start + 10, 3)))
+    expected = reader.processor(pictures, return_tensors="np")["pixel_values"]
+    np.testing.assert_allclose(batch.numpy(), expected, atol=1e-5)
+
+
+def sound(path, samples):
+    path.write_bytes(media.wav_bytes(samples))
+    return path
+
+
+def test_long_sound_is_sliced_so_that_all_of_it_is_heard(tmp_path):
+    reader = AudioInputs(Wav2Vec2FeatureExtractor(), max_seconds=1)
+    samples = np.arange(40_000).astype(np.int16)
+    path = sound(tmp_path / "x.wav", samples)
+    windows = [np.round(w * 32_768).astype(np.int64) for w in reader.windows(path, 40_000)]
+    starts = [0, 12_000, 24_000]
+    assert [w.tolist() for w in windows] == [samples[s : s + 16_000].astype(np.int64).tolist() for s in starts]
+    drawn = [reader.windows(path, 40_000, np.random.default_rng(i)) for i in range(20)]
+    assert {len(d) for d in drawn} == {1} and len({d[0][0] for d in drawn}) > 10
+    assert {len(d[0]) for d in drawn} == {16_000}
+
+
+def test_short_sound_is_one_window_and_never_shorter_than_a_frame(tmp_path):
+    reader = AudioInputs(Wav2Vec2FeatureExtractor(), max_seconds=1)
+    windows = reader.windows(sound(tmp_path / "x.wav", np.full(9_000, 7, np.int16)), 9_000)
+    assert [len(w) for w in windows] == [9_000]
+    windows = reader.windows(sound(tmp_path / "y.wav", np.full(100, 7, np.int16)), 100)
+    assert [len(w) for w in windows] == [400] and np.count_nonzero(windows[0]) == 100
+
+
+def test_random_choices_depend_on_seed_epoch_and_turn_alone(tmp_path):
+    reader = AudioInputs(Wav2Vec2FeatureExtractor(), max_seconds=1)
+    (tmp_path / "audio" / DIALOG).mkdir(parents=True)
+    turns = [f"{DIALOG}_F{i:03d}" for i in range(3)]
+    for turn in turns:
+        sound(tmp_path / "audio" / DIALOG / f"{turn}.wav", np.arange(32_000).astype(np.int16))
+    manifest = {turn: {"frames": "32000"} for turn in turns}
+
+    def starts(seed, epoch):
+        data = TurnDataset(reader, tmp_path, "audio", turns, manifest, np.zeros(3, np.int64), seed)
+        data.set_epoch(epoch)
+        return tuple(float(data[i]["windows"][0][0]) for i in (2, 0, 1))
+
+    assert starts(0, 3) == starts(0, 3)
+    assert len({start for seed, epoch in itertools.product((0, 1), (0, 1)) for start in starts(seed, epoch)}) == 12
+
+
+def test_a_batch_tells_the_turn_of_each_window(tmp_path):
+    reader = AudioInputs(Wav2Vec2FeatureExtractor(), max_seconds=1)
+    items = [
+        {"windows": reader.windows(sound(tmp_path / f"{n}.wav", np.ones(n, np.int16)), n), "label": i}
+        for i, n in enumerate((8_000, 40_000, 16_000))
+    ]
+    batch = Collator(reader)(items)
+    assert batch["window_turn"].tolist() == [0, 1, 1, 1, 2] and batch["labels"].tolist() == [0, 1, 2]
+    assert batch["inputs"]["attention_mask"].sum(1).tolist() == [8_000, 16_000, 16_000, 16_000, 16_000]
