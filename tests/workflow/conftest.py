@@ -62,8 +62,8 @@ class Project:
         done = self.snakemake("--dry-run", *arguments, configs=configs)
         assert done.returncode == 0, done.stdout
         jobs = Counter()
-        for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE):
-            wildcard = re.search(r"^    wildcards: .*?(?:modality|dialog)=(\w+)", block, re.MULTILINE)
+        for rule, block in re.findall(r"^ *(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE):
+            wildcard = re.search(r"^ +wildcards: .*?(?:modality|dialog)=(\w+)", block, re.MULTILINE)
             jobs[f"{rule} {wildcard[1]}" if wildcard else rule] += 1
         if jobs:
             assert sum(jobs.values()) == int(re.search(r"^total\s+(\d+)", done.stdout, re.MULTILINE)[1])

@@ -8,7 +8,7 @@ def by_modality(paths):
 
 
 with job(snakemake.log[0]):
-    refit = (by_modality(snakemake.input.refit_embeddings), snakemake.input.refit_split)
+    anew = snakemake.input.refit_split
     classify(
         embeddings=by_modality(snakemake.input.embeddings),
         split_path=snakemake.input.split,
@@ -17,5 +17,5 @@ with job(snakemake.log[0]):
         seed=int(snakemake.wildcards.seed),
         threads=snakemake.params.threads,
         outputs=dict(zip(snakemake.params.systems, snakemake.output, strict=True)),
-        refit=refit if snakemake.input.refit_split else None,
+        refit=(by_modality(snakemake.input.refit_embeddings), anew) if anew else None,
     )
