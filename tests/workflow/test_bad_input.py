@@ -105,7 +105,7 @@ def test_missing_files_are_listed_together_before_any_job(project, tree):
     for path in (release.avi_path(tree, DIALOG), release.transcript_path(tree, release_tree.DIALOGS[3])):
         path.unlink()
     output = refused(project, "--dry-run", configs=["tree.yaml"])
-    assert "2 files of the release are missing" in output and "corpus.on_missing: drop" in output
+    assert "Missing files of the release: 2" in output and "corpus.on_missing: drop" in output
     assert f"{DIALOG}.avi (video)" in output and f"{release_tree.DIALOGS[3]}.txt (transcript)" in output
 
 

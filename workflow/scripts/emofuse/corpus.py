@@ -76,11 +76,11 @@ class _Problems:
         """Raise EmofuseError for `errors` and, where they are not to be dropped, defects; else write problems.tsv."""
         messages = []
         if errors:
-            messages.append(f"The label files have {len(errors)} errors:\n{listing(errors, MOST_LISTED)}")
+            messages.append(f"Errors in label files: {len(errors)}\n{listing(errors, MOST_LISTED)}")
         if self._defects and on_missing == "error":
             messages.append(
-                f"{len(self._defects)} files of the release are missing or damaged "
-                f"(corpus.on_missing: drop works without them):\n{listing(self._defects, MOST_LISTED)}"
+                f"Missing or damaged files of the release: {len(self._defects)} "
+                f"(corpus.on_missing: drop works without them)\n{listing(self._defects, MOST_LISTED)}"
             )
         if messages:
             raise EmofuseError("\n".join(messages))

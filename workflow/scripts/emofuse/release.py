@@ -377,8 +377,8 @@ def require_files(root, dialogs):
     ]
     if missing:
         raise EmofuseError(
-            f"{len(missing)} files of the release are missing (corpus.on_missing: drop works without them, and lists the"
-            f" turns that it leaves out):\n{listing(missing, 200)}"
+            f"Missing files of the release: {len(missing)} (corpus.on_missing: drop works without them, and lists the"
+            f" turns that it leaves out)\n{listing(missing, 200)}"
         )
 
 
