@@ -186,7 +186,7 @@ def test_missing_transcripts_are_refused_together_or_dropped(root, out):
     index_turns(root, out)
     release.transcript_path(root, DIALOG).unlink()
     release.transcript_path(root, OTHER).write_bytes(b"")
-    with pytest.raises(EmofuseError, match=rf"(?s)2 files.*{DIALOG}\.txt: missing.*{OTHER}\.txt: unreadable"):
+    with pytest.raises(EmofuseError, match=rf"(?s)release: 2 .*{DIALOG}\.txt: missing.*{OTHER}\.txt: unreadable"):
         index_words(root, out)
     words, problems = index_words(root, out, "drop")
     assert words == {}
