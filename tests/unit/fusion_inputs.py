@@ -89,6 +89,10 @@ class Corpus:
         described = {
             "modality": modality,
             "encoder": ENCODERS[modality],
+            "model": f"some/{ENCODERS[modality]}",
+            "revision": "main",
+            "pooling": "mean",
+            "checkpoint": "0" * 64,
             "split": f"session{test}",
             "seed": "1",
             "classes": json.dumps(CLASSES),

@@ -206,6 +206,7 @@ def _encoder(made, rng, turns, kept, classes, part, modality, split, seed, left_
         "model": settings["model"],
         "revision": settings["revision"],
         "pooling": "mean",
+        "checkpoint": "0" * 64,
         "split": split,
         "seed": str(seed),
         "classes": json.dumps(CLASSES),

@@ -74,6 +74,10 @@ def test_files_follow_the_contract(corpus, classifier):
         found = [metadata[key] for key in ("system", "kind", "combination", "classifier")]
         assert (*found, json.loads(metadata["modalities"])) == described
         assert json.loads(metadata["encoders"]) == {modality: ENCODERS[modality] for modality in system.modalities}
+        stores = json.loads(metadata["stores"])
+        assert list(stores) == list(system.modalities) and all(
+            store["checkpoint"] == "0" * 64 for store in stores.values()
+        )
         assert (metadata["split"], metadata["seed"], metadata["left_out"]) == ("session2", "1", "{}")
         assert json.loads(metadata["classes"]) == CLASSES
         assert json.loads(metadata["settings"]) == SETTINGS[classifier]

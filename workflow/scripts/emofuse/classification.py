@@ -131,6 +131,7 @@ def tabulate(system, prediction, data, settings, seed):
         "classifier": system.classifier,
         "modalities": json.dumps(system.modalities),
         "encoders": json.dumps({modality: data.encoders[modality] for modality in system.modalities}),
+        "stores": json.dumps({modality: data.stores[modality] for modality in system.modalities}),
         "settings": json.dumps(settings),
         "split": data.split,
         "seed": str(seed),

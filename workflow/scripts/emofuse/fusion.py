@@ -9,19 +9,23 @@ from emofuse.errors import EmofuseError, listing
 from emofuse.splits import read_split
 from emofuse.store import read_metadata, read_parquet
 
+# What the metadata of an embedding file says of its encoder.
+DESCRIPTION = ("encoder", "model", "revision", "pooling", "checkpoint")
+
 
 @dataclass
 class Aligned:
     """The turns of a split that every modality has, in the order of their ids, and their vectors.
 
     `turns`, `parts`, `truth`: (n,) str; `logits[modality]`: (n, classes) float64; `embeddings[modality]`: (n, d)
-    float64, an empty dict where they were not asked for. `left_out` gives, for each turn of the split that some
-    modality lacks, the reason.
+    float64, an empty dict where they were not asked for. `stores[modality]` describes the encoder by the keys of
+    DESCRIPTION. `left_out` gives, for each turn of the split that some modality lacks, the reason.
     """
 
     split: str
     classes: list[str]
     encoders: dict[str, str]
+    stores: dict[str, dict[str, str]]
     turns: np.ndarray
     parts: np.ndarray
     truth: np.ndarray
@@ -88,6 +92,7 @@ def align(stores, split_path, seed, embeddings=True):
         split=split,
         classes=classes,
         encoders={modality: metadata[modality]["encoder"] for modality in stores},
+        stores={m: {key: metadata[m][key] for key in DESCRIPTION} for m in stores},
         turns=np.array(turns, dtype=str),
         parts=np.array([parts[turn] for turn in turns], dtype=str),
         truth=np.array([truth[turn] for turn in turns], dtype=str),
