@@ -12,10 +12,15 @@ def label_file(wildcards):
     return path if GENERATED else ancient(path)
 
 
+@cache
+def times_digest(dialog):
+    """Hash of the dialog's turn ids and times, read once for its three jobs."""
+    return mistakes_as_messages(release.times_digest, release.label_path(ROOT, dialog), dialog)
+
+
 def turn_times(wildcards):
-    """Hash of the dialog's turn ids and times; the demo's label files are not there yet, and not ancient() instead."""
-    path = release.label_path(ROOT, wildcards.dialog)
-    return None if GENERATED else mistakes_as_messages(release.times_digest, path, wildcards.dialog)
+    """The hash of the turns' times; the demo's label files are not there yet, and not ancient() instead."""
+    return None if GENERATED else times_digest(wildcards.dialog)
 
 
 rule cut_text:

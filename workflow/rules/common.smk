@@ -124,7 +124,7 @@ def ordered(settings):
 
 def manifests(modality):
     """The manifests of all dialogs' clips of one modality."""
-    return [f"{clips_root(modality)}/{modality}/{dialog}.manifest.tsv" for dialog in LABELLED_DIALOGS]
+    return [str(clip_files.manifest_path(clips_root(modality), modality, dialog)) for dialog in LABELLED_DIALOGS]
 
 
 @cache

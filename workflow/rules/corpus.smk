@@ -79,7 +79,8 @@ rule index_media:
         dialogs=DIALOGS,
         on_missing=config["corpus"]["on_missing"],
         # Instead of 10,039 inputs, which Snakemake would print one by one. The demo's come with its avis.
-        sentences=None if GENERATED else release.sentences_digest(ROOT, DIALOGS),
+        # A function, so that only a run that needs it looks at them.
+        sentences=lambda w: None if GENERATED else release.sentences_digest(ROOT, DIALOGS),
     script:
         "../scripts/index_media.py"
 
