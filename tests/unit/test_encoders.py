@@ -1,15 +1,21 @@
 """The uniform classifier: a turn's embedding must not depend on its batch, and weights come from safetensors alone."""
 
+import socket
+
 import numpy as np
 import pytest
 import torch
 from transformers import (
     BertConfig,
     BertModel,
+    BertTokenizer,
     HubertConfig,
     HubertModel,
+    ResNetConfig,
+    ResNetModel,
     VideoMAEConfig,
     VideoMAEModel,
+    ViTImageProcessor,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2Model,
@@ -117,17 +123,42 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     assert checkpoint_hash(tmp_path) != before
 
 
+def test_pretrained_is_loaded_from_its_folder_without_asking_the_hub(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("a request")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    saved = BertModel(BertConfig(**SMALL, vocab_size=5))
+    saved.half().save_pretrained(tmp_path)
+    BertTokenizer(vocab={word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"])}).save_pretrained(
+        tmp_path
+    )
+    backbone, tokenizer = load_pretrained(tmp_path, "text", "encoders.text.bert.model")
+    assert {weights.dtype for weights in backbone.parameters()} == {torch.float32}
+    for name, weights in saved.state_dict().items():
+        torch.testing.assert_close(backbone.state_dict()[name], weights.float(), atol=0, rtol=0)
+    assert tokenizer("a")["input_ids"] == [2, 4, 3]
+
+
 def test_pickled_weights_are_refused(tmp_path):
     BertConfig(**SMALL).save_pretrained(tmp_path)
     torch.save(BertModel(BertConfig(**SMALL)).state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(EmofuseError, match=r"encoders\.text\.bert\.model"):
-        load_pretrained(str(tmp_path), "main", "text", "encoders.text.bert.model")
+    with pytest.raises(EmofuseError, match=r"encoders\.text\.bert\.model: .* cannot be loaded .*model\.safetensors"):
+        load_pretrained(tmp_path, "text", "encoders.text.bert.model")
 
 
-def test_missing_encoder_is_named_with_two_remedies(monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+def test_missing_folder_is_named_and_not_taken_for_a_hub_id():
     with pytest.raises(EmofuseError) as caught:
-        load_pretrained("no-such/encoder", "main", "audio", "encoders.audio.x.model")
-    text = str(caught.value)
-    assert "encoders.audio.x.model: the encoder 'no-such/encoder' is not there and cannot be downloaded" in text
-    assert "machine with network" in text and "local folder" in text
+        load_pretrained("owner/name", "audio", "encoders.audio.x.model")
+    assert str(caught.value) == (
+        "encoders.audio.x.model: the encoder in owner/name cannot be loaded (there is no such folder).\n"
+        "The folder must hold config.json, model.safetensors and the processor's files, as Transformers saves them."
+    )
+
+
+def test_encoder_without_a_width_is_refused(tmp_path):
+    ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1])).save_pretrained(tmp_path)
+    ViTImageProcessor().save_pretrained(tmp_path)
+    with pytest.raises(EmofuseError, match=r"encoders\.video\.r\.model: .*ResNetModel.* no hidden_size"):
+        load_pretrained(tmp_path, "video", "encoders.video.r.model")

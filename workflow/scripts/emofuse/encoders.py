@@ -92,29 +92,26 @@ class MaskedGroupNorm:
         return (normed * self.norm.weight[:, None] + self.norm.bias[:, None]).to(frames.dtype)
 
 
-def load_pretrained(model, revision, modality, setting):
-    """Backbone and processor of a Hub id or local folder, from safetensors, without remote code.
+def load_pretrained(folder, modality, setting):
+    """Backbone and processor in a local folder, from safetensors, without remote code and without asking the hub.
 
     `setting` names the config key in error messages. Raises EmofuseError if anything of it is not there.
     """
-    local = Path(model).is_dir()
-    source = {"pretrained_model_name_or_path": str(model), "trust_remote_code": False}
-    if not local:
-        source["revision"] = revision
+    local = {"local_files_only": True, "trust_remote_code": False}
     try:
-        backbone = AutoModel.from_pretrained(**source, use_safetensors=True, dtype=torch.float32)
-        processor = PROCESSORS[modality].from_pretrained(**source)
-    except Exception as error:  # the hub client, the loaders and the config classes each raise their own kinds
+        if not Path(folder).is_dir():  # or Transformers would take the path for a Hub id and look into the hub's cache
+            raise FileNotFoundError("there is no such folder")
+        backbone = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **local)
+        processor = PROCESSORS[modality].from_pretrained(folder, **local)
+    except Exception as error:  # the loaders and the config classes each raise their own kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EmofuseError(
-            f"{setting}: the encoder '{model}' {'cannot be loaded' if local else 'is not there and cannot be downloaded'}"
-            f" ({reason}).\n"
-            "Two ways to put it there: run once on a machine with network (the hub's cache, HF_HOME, may be shared or"
-            f" copied),\nor set {setting} to a local folder that holds config.json, model.safetensors and its processor files."
+            f"{setting}: the encoder in {folder} cannot be loaded ({reason}).\n"
+            "The folder must hold config.json, model.safetensors and the processor's files, as Transformers saves them."
         ) from error
     if not hasattr(backbone.config, "hidden_size"):
         raise EmofuseError(
-            f"{setting}: '{model}' ({type(backbone).__name__}) states no hidden_size, so it has no embedding."
+            f"{setting}: the encoder in {folder} ({type(backbone).__name__}) states no hidden_size, so it has no embedding."
         )
     return backbone, processor
 

@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 # Modules that say how a job is run and how it fails, never what comes out of it: editing a message costs no GPU hours.
-NEUTRAL = {"errors", "job"}
+# What a download gives has a version of its own (hub.FORMAT).
+NEUTRAL = {"errors", "hub", "job"}
 
 
 @cache

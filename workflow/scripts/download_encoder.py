@@ -1,0 +1,13 @@
+from pathlib import Path
+
+from emofuse.hub import download_encoder
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    download_encoder(
+        model=snakemake.params.model,
+        revision=snakemake.wildcards.revision,
+        modality=snakemake.params.modality,
+        encoder=snakemake.resources.encoder,
+        folder=Path(snakemake.output[0]).parent,
+    )
