@@ -1,8 +1,9 @@
 # make demo: set up, run the whole workflow on made-up input, print the headline table.
 # make test: set up, run the tests.
+# make test-slow: set up, train and embed with each architecture at full size (no weights are downloaded).
 # make lint: check the style of Python and Snakemake files.
 # Needs Python 3.11; everything else goes into .venv.
-.PHONY: demo test lint
+.PHONY: demo test test-slow lint
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -16,6 +17,9 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -m slow -s
 
 lint: .venv/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow/rules

@@ -186,12 +186,56 @@ def test_encoders_are_the_declared_files_and_hang_on_the_seed_alone(name, tmp_pa
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
 
 
-def test_the_tokenizer_cuts_any_english_text(tmp_path):
-    from transformers import AutoTokenizer
+@pytest.mark.parametrize("name", demo_plan.ENCODERS)
+def test_encoders_load_as_they_were_made_and_are_equally_wide(name, tmp_path):
+    import torch
 
-    from emofuse import demo_encoders
+    from emofuse import architectures, demo_encoders, encoders
 
-    demo_encoders.write_encoder("bert", tmp_path, SEED)
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    demo_encoders.write_encoder(name, tmp_path, SEED)
+    loaded, processor = encoders.load_pretrained(tmp_path, demo_plan.ENCODERS[name], "setting")
+    torch.manual_seed(SEED)
+    made, its_processor = architectures.build(name, demo_release.vocabulary())
+    assert type(loaded) is type(made) and type(processor) is type(its_processor)
+    weights = loaded.state_dict()
+    assert weights.keys() == made.state_dict().keys()
+    assert all(torch.equal(weights[key], weight) for key, weight in made.state_dict().items())
+    assert loaded.config.hidden_size == 64
+
+
+def test_the_demo_has_every_architecture():
+    from emofuse import architectures
+
+    assert demo_plan.ENCODERS.keys() == architectures.BUILDERS.keys()
+
+
+def test_the_spectrograms_hold_the_longest_turn(turns):
+    from emofuse import architectures, inputs
+
+    _, extractor = architectures.build("ast", demo_release.vocabulary())
+    longest = max(turn.samples for turn in turns)
+    assert longest <= inputs.AudioInputs(extractor, max_seconds=10).most
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert"])
+def test_wordpieces_cut_any_english_text(name):
+    from emofuse import architectures
+
+    _, tokenizer = architectures.build(name, demo_release.vocabulary())
     assert tokenizer.tokenize("The letter!") == ["the", "letter", "!"]
     assert "[UNK]" not in tokenizer.tokenize('Kids are talking by the door: 24 café-goers, "what\'s that?"')
+
+
+def test_bytepairs_keep_the_words_and_cut_any_text():
+    from emofuse import architectures
+
+    _, tokenizer = architectures.build("roberta", demo_release.vocabulary())
+    assert tokenizer.tokenize("That letter, okay!") == ["That", "Ġletter", ",", "Ġokay", "!"]
+    for word in demo_release.vocabulary():
+        for spelling in (word, word.capitalize(), f" {word}"):
+            assert len(tokenizer.tokenize(spelling)) == 1, spelling
+    odd = "Kids by the door: 24 café-goers, “what’s that?” 很好"
+    ids = tokenizer(odd)["input_ids"]
+    assert ids[0] == tokenizer.bos_token_id and ids[-1] == tokenizer.eos_token_id
+    assert tokenizer.unk_token_id not in ids
+    assert tokenizer.decode(ids, skip_special_tokens=True) == odd

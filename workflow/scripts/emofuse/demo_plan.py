@@ -26,7 +26,15 @@ SENTENCE_FILES = [
     for n in range(TURNS_OF_EACH_SPEAKER)
 ]
 
-ENCODERS = {"bert": "text", "wav2vec2": "audio", "videomae": "video"}
+ENCODERS = {  # the modality of each
+    "bert": "text",
+    "roberta": "text",
+    "distilbert": "text",
+    "wav2vec2": "audio",
+    "hubert": "audio",
+    "ast": "audio",
+    "videomae": "video",
+}
 _MODEL_FILES = ["config.json", "model.safetensors"]
 _PROCESSOR_FILES = {
     "text": ["tokenizer.json", "tokenizer_config.json"],
