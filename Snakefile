@@ -3,6 +3,9 @@
 snakemake --cores 8 --config 'corpus={root: /data/IEMOCAP_full_release}'     the real run
 snakemake --cores 2 --configfile config/demo.yaml                            the demo, on input that it makes itself
 snakemake --cores 2 check                                                    look at the release, train nothing
+snakemake --cores 2 download                                                 fetch the encoders, on a machine with network
+snakemake --cores 8 session3                                                 one fold alone, down to its tables
+snakemake --cores 8 paper                                                    the paper's tables and figures, by number
 """
 
 from snakemake.utils import min_version
@@ -17,10 +20,18 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/clips.smk"
+include: "workflow/rules/download.smk"
 include: "workflow/rules/encoders.smk"
+include: "workflow/rules/selection.smk"
 include: "workflow/rules/fusion.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+
+
+def models(wildcards):
+    """Every file of every encoder that is trained for the run."""
+    patterns = [*rules.fine_tune.output, *rules.embed.output]
+    return sorted({path for pattern in patterns for path in [*runs(pattern, ALL_SPLITS), *compared(pattern)]})
 
 
 rule all:
@@ -29,6 +40,6 @@ rule all:
         "results/<corpus>/<run>/report.html",
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
         [path for modality in MODALITIES for path in manifests(modality)],
-        [path for pattern in [*rules.fine_tune.output, *rules.embed.output] for path in runs(pattern, ALL_SPLITS)],
+        models,
         rules.evaluate.input.predictions,
         rules.make_tables.output,

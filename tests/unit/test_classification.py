@@ -29,7 +29,7 @@ def run(corpus, classifier, stores=None, split=None, threads=1, folder="predicti
     names = names or [system.name for system in systems_of(classifier, ENCODERS)]
     outputs = {name: corpus.folder / folder / f"{name}.parquet" for name in names}
     stores, split = stores or corpus.write_stores(2), split or corpus.write_split(2)
-    classify(stores, split, classifier, SETTINGS[classifier], 1, threads, outputs)
+    classify(stores, ENCODERS, split, classifier, SETTINGS[classifier], 1, threads, outputs)
     return outputs
 
 
@@ -202,7 +202,8 @@ def test_unequal_widths_are_refused_before_anything_is_written(corpus):
 def test_two_modalities_and_no_validation_part(corpus):
     stores = {m: corpus.write_store(m, 2, validation=False) for m in ("video", "text")}
     outputs = {"early-concat-svm": corpus.folder / "one.parquet"}
-    classify(stores, corpus.write_split(2, validation=False), "svm", SETTINGS["svm"], 1, 1, outputs)
+    labels = {modality: ENCODERS[modality] for modality in stores}
+    classify(stores, labels, corpus.write_split(2, validation=False), "svm", SETTINGS["svm"], 1, 1, outputs)
     assert set(read_parquet(outputs["early-concat-svm"])["part"].to_pylist()) == {"test"}
     assert json.loads(read_metadata(outputs["early-concat-svm"])["modalities"]) == ["text", "video"]
 
@@ -220,7 +221,7 @@ def test_refit_says_the_test_turns_and_the_first_training_the_validation_turns(c
     alone = run(anew, classifier, *refit, folder="alone")
     outputs = {name: tmp_path / f"both/{name}.parquet" for name in first}
     stores, split = corpus.write_stores(2), corpus.write_split(2)
-    classify(stores, split, classifier, SETTINGS[classifier], 1, 1, outputs, refit=refit)
+    classify(stores, ENCODERS, split, classifier, SETTINGS[classifier], 1, 1, outputs, refit=refit)
     differ = False
     for name, path in outputs.items():
         both, validated, trained = (
@@ -231,3 +232,12 @@ def test_refit_says_the_test_turns_and_the_first_training_the_validation_turns(c
         assert both[both.part == "test"].equals(trained)
         differ |= not trained.equals(validated[validated.part == "test"])
     assert differ == (classifier == "svm")  # the SVM learned from the validation turns too
+
+
+def test_a_chosen_encoder_is_called_so_and_named_in_the_metadata(corpus):
+    labels = ENCODERS | {"audio": "chosen"}
+    names = [system.name for system in systems_of("argmax", labels)]
+    assert "audio-chosen" in names and "audio-wav2vec2" not in names
+    outputs = {name: corpus.folder / f"{name}.parquet" for name in names}
+    classify(corpus.write_stores(2), labels, corpus.write_split(2), "argmax", {}, 1, 1, outputs)
+    assert json.loads(read_metadata(outputs["audio-chosen"])["encoders"]) == {"audio": "wav2vec2"}

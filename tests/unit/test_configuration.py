@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
-from emofuse.configuration import check_choices, check_config, check_local_models
+from emofuse.configuration import LEAKS, candidates, check_choices, check_config, check_local_models, drop_nulls, leaks
 from emofuse.errors import EmofuseError
 
 ROOT = Path(__file__).parents[2]
@@ -173,3 +174,73 @@ def test_local_model_must_be_there(config, tmp_path):
         config["encoders"]["text"]["bert"]["model"] = model
         with pytest.raises(EmofuseError, match=r"encoders\.text\.bert\.model: .*no such folder"):
             check_local_models(config, made)
+
+
+LEAKY = {
+    "encoder_on_test": lambda config: config["fusion"].update(audio={"choose": "test"}),
+    "epoch_on_test": lambda config: (
+        config["validation"].update(rule="test"),
+        config.update(final_system="late-sum-svm"),
+    ),
+    "final_system_on_test": lambda config: config.update(final_system="test"),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_is_refused_by_name_until_it_is_allowed(config, leak):
+    assert leaks(config) == []
+    LEAKY[leak](config)
+    assert leaks(config) == [leak]
+    assert f"allow it as '{leak}'" in choices(config)
+    config["allow_leaks"] = [name for name in LEAKS if name != leak]
+    assert f"allow it as '{leak}'" in choices(config)
+    config["allow_leaks"] = [leak]
+    check_choices(config)
+
+
+def test_what_the_paper_did_is_valid_and_leaks_in_all_three_ways(config):
+    paper = yaml.safe_load((ROOT / "config/paper.yaml").read_text(encoding="utf-8"))
+    update_config(config, paper)
+    check_config(config, SCHEMA)
+    check_choices(config)
+    assert leaks(config) == list(LEAKS)
+    config["allow_leaks"] = []
+    assert all(f"allow it as '{leak}'" in choices(config) for leak in LEAKS)
+
+
+def test_choosing_an_encoder_needs_the_selection(config):
+    config["fusion"]["text"] = {"choose": "validation"}
+    check_choices(config)
+    config["selection"] = None
+    assert "fusion.text: {'choose': 'validation'} needs the comparison of encoders" in choices(config)
+
+
+def test_choice_is_validation_or_test(config):
+    config["fusion"]["text"] = {"choose": "train"}
+    assert "fusion.text: {'choose': 'train'} is none of: an encoder's name, {choose: validation}" in message(config)
+
+
+def test_candidates_are_all_encoders_or_those_of_the_folds(config):
+    assert candidates(config) == {
+        "text": ["bert", "roberta", "distilbert"],
+        "audio": ["wav2vec2", "hubert", "ast"],
+        "video": ["videomae"],
+    }
+    config["selection"] = None
+    assert candidates(config) == {"text": ["bert"], "audio": ["wav2vec2"], "video": ["videomae"]}
+
+
+def test_null_leaves_out_a_modality_an_encoder_a_classifier(config):
+    update_config(
+        config, {"fusion": {"video": None}, "encoders": {"text": {"roberta": None}}, "classifiers": {"mlp": None}}
+    )
+    drop_nulls(config)
+    check_config(config, SCHEMA)
+    check_choices(config)
+    assert candidates(config) == {"text": ["bert", "distilbert"], "audio": ["wav2vec2", "hubert", "ast"]}
+    assert set(config["classifiers"]) == {"svm", "xgboost"}
+
+
+def test_selection_fold_must_be_a_session(config):
+    config["corpus"]["sessions"], config["figure_fold"] = [1, 2, 3], 3
+    assert "selection.fold: session 5 is not in corpus.sessions" in choices(config)

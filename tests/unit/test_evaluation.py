@@ -58,6 +58,7 @@ class Run:
                 "combination": system.combination,
                 "classifier": system.classifier,
                 "modalities": json.dumps(system.modalities),
+                "encoders": json.dumps({modality: ENCODERS[modality] for modality in system.modalities}),
                 "split": split,
                 "seed": str(seed),
                 "classes": json.dumps(CLASSES),
@@ -345,3 +346,27 @@ def test_splits_of_other_classes_are_refused(run):
     run.corpus.write_split(2, classes=["ang", "hap", "sad"])
     with pytest.raises(EmofuseError, match="have the same classes"):
         run.evaluate()
+
+
+def test_the_best_on_test_is_one_system_for_all_folds_of_a_seed(tmp_path):
+    run = Run(tmp_path, seeds=(1, 2))
+    result = run.evaluate(final_system="test")
+    for seed in (1, 2):
+        pooled = {}
+        for system in SYSTEMS:
+            if system.fused:
+                pairs = [run.rows(system.name, f"session{k}", seed, "test") for k in run.sessions]
+                pooled[system.name] = np.mean(np.concatenate([truth == guess for truth, guess in pairs]))
+        chosen = {row["system"] for row in result["chosen"] if row["seed"] == str(seed)}
+        assert len(chosen) == 1 and pooled[chosen.pop()] == max(pooled.values())
+
+
+def test_encoders_of_a_system_are_the_same_everywhere(run):
+    paths = run.write()
+    assert {row["encoders"] for row in run.evaluate(paths)["scores"] if row["system"] == "late-sum-svm"} == {
+        "bert, wav2vec2, videomae"
+    }
+    path = run.path("late-sum-svm", "session2", 1)
+    write_parquet(path, read_parquet(path), {"encoders": json.dumps({"text": "roberta"})})
+    with pytest.raises(EmofuseError, match="its encoders are roberta, and elsewhere bert|its encoders are bert"):
+        run.evaluate(paths)

@@ -4,14 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from transformers import Wav2Vec2FeatureExtractor
+from transformers import ASTFeatureExtractor, BertTokenizer, Wav2Vec2FeatureExtractor
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 import release_tree
 from emofuse import clips, inputs, media, release
 from emofuse.clip_files import manifest_path, read_manifests
 from emofuse.errors import EmofuseError
-from emofuse.inputs import AudioInputs, Collator, TurnDataset, VideoInputs, read_frames
+from emofuse.inputs import AudioInputs, Collator, TextInputs, TurnDataset, VideoInputs, read_frames
 
 DIALOG = release_tree.DIALOGS[0]
 
@@ -127,12 +127,12 @@ def test_long_sound_is_sliced_so_that_all_of_it_is_heard(tmp_path):
     assert {len(d[0]) for d in drawn} == {16_000}
 
 
-def test_short_sound_is_one_window_and_never_shorter_than_a_frame(tmp_path):
+def test_short_sound_is_one_window_and_never_too_short_for_an_encoder(tmp_path):
     reader = AudioInputs(Wav2Vec2FeatureExtractor(), max_seconds=1)
     windows = reader.windows(sound(tmp_path / "x.wav", np.full(9_000, 7, np.int16)), 9_000)
     assert [len(w) for w in windows] == [9_000]
     windows = reader.windows(sound(tmp_path / "y.wav", np.full(100, 7, np.int16)), 100)
-    assert [len(w) for w in windows] == [400] and np.count_nonzero(windows[0]) == 100
+    assert [len(w) for w in windows] == [4_000] and np.count_nonzero(windows[0]) == 100
 
 
 def test_random_choices_depend_on_seed_epoch_and_turn_alone(tmp_path):
@@ -161,3 +161,36 @@ def test_a_batch_tells_the_turn_of_each_window(tmp_path):
     batch = Collator(reader)(items)
     assert batch["window_turn"].tolist() == [0, 1, 1, 1, 2] and batch["labels"].tolist() == [0, 1, 2]
     assert batch["inputs"]["attention_mask"].sum(1).tolist() == [8_000, 16_000, 16_000, 16_000, 16_000]
+
+
+def test_spectrogram_windows_are_as_long_as_the_encoder_takes_and_no_longer(tmp_path):
+    extractor = ASTFeatureExtractor(max_length=50)
+    reader = AudioInputs(extractor, max_seconds=10)
+    rng = np.random.default_rng(0)
+    path = sound(tmp_path / "x.wav", rng.integers(-9_000, 9_000, 20_000).astype(np.int16))
+    windows = reader.windows(path, 20_000)
+    assert [len(w) for w in windows] == [8_240, 8_240, 8_240]  # 50 frames of 25 ms every 10 ms
+    batch = reader.batch(windows)
+    assert set(batch) == {"input_values"} and batch["input_values"].shape == (3, 50, 128)
+    alone = extractor(windows[1], sampling_rate=16_000, return_tensors="pt")["input_values"][0]
+    np.testing.assert_array_equal(batch["input_values"][1], alone)
+    assert (batch["input_values"][0, -1] != batch["input_values"][0, 0]).any()  # the last frame is sound
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("[LAUGHTER], That's what they say.", "That's what they say."),
+        ("Well [breathing] I   know.", "Well I know."),
+        ("[GARBAGE]", ""),
+        ("a [b c] d", "a [b c] d"),
+    ],
+)
+def test_markers_are_kept_or_removed(tmp_path, words, kept):
+    tokenizer = BertTokenizer(vocab={"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}, model_max_length=16)
+    (tmp_path / "x.txt").write_text(words + "\n", encoding="utf-8")
+    for markers, expected in (("keep", " ".join(words.split())), ("remove", kept)):
+        reader = TextInputs(tokenizer, 512, markers)
+        windows = reader.windows(tmp_path / "x.txt", 3)
+        assert windows == [expected]
+        assert reader.batch(windows)["input_ids"].shape[1] >= 2  # the special tokens at least

@@ -9,7 +9,8 @@ from report_inputs import CLASSES, LABELS, NASTY, make_inputs
 
 from emofuse.figures import make_figures
 from emofuse.outputs import figure_names
-from emofuse.report import duration, make_report, points, steps
+from emofuse.pages import duration, points
+from emofuse.report import make_report, steps
 from emofuse.store import write_parquet
 
 
@@ -57,6 +58,7 @@ def report(inputs, output, **changes):
         "splits": inputs.splits,
         "embeddings": inputs.embeddings,
         "trainings": inputs.trainings,
+        "selection": [],
         "scores": inputs.evaluation("scores.parquet"),
         "per_class": inputs.evaluation("per_class.parquet"),
         "chosen": inputs.evaluation("chosen.tsv"),

@@ -6,7 +6,7 @@ import pytest
 
 from emofuse.errors import EmofuseError
 from emofuse.splits import check_split, make_split, read_split
-from emofuse.store import write_parquet
+from emofuse.store import read_metadata, write_parquet
 
 SESSIONS = [1, 2, 3, 4, 5]
 CLASSES = {"ang": ["ang"], "hap": ["hap", "exc"], "neu": ["neu"], "sad": ["sad"]}
@@ -117,3 +117,15 @@ def test_empty_part_is_refused(turns):
 def test_speakers_are_told_by_the_letter_of_the_turn(turns):
     table, _ = split(turns)
     assert np.all(table.speaker == table.turn_id.str[:5] + "_" + table.turn_id.str[-4])
+
+
+@pytest.mark.parametrize("rule", ["none", "test"])
+def test_rules_without_a_validation_part_train_on_all_other_sessions(turns, rule):
+    table, _ = split(turns, "session2", rule)
+    assert set(table.part) == {"train", "test"} and set(table[table.part == "train"].session) == {1, 3, 4, 5}
+    assert read_metadata(turns.with_name("session2.parquet"))["validation"] == rule
+
+
+def test_selection_split_tests_the_session_of_its_name(turns):
+    table, _ = split(turns, "selection5")
+    assert table.groupby("part").session.unique().map(sorted).to_dict() == {"test": [5], "train": [1, 2, 3], "val": [4]}

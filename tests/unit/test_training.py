@@ -18,7 +18,6 @@ from emofuse.store import read_json, read_metadata, read_parquet, write_parquet,
 WORDS = {"neu": ["table", "door", "letter"], "ang": ["angry", "stop", "hate"], "sad": ["cry", "lost", "alone"]}
 CLASSES = {"ang": ["ang"], "neu": ["neu"], "sad": ["sad"]}
 SETTINGS = {
-    "revision": "main",
     "pooling": "mean",
     "learning_rate": 1e-2,
     "epochs": 8,
@@ -29,9 +28,10 @@ SETTINGS = {
     "warmup": 0,
     "dropout": 0.1,
     "max_tokens": 16,
+    "markers": "keep",
 }
-TRAINING = {"threads": 1, "logging_steps": 2}
-MACHINE = {"device": "cpu", "loader_workers": 0, "cache_mb": 0}
+TRAINING = {"threads": 1, "logging_steps": 2, "compile": False}
+MACHINE = {"device": "cpu", "loader_workers": 0, "cache_mb": 0, "gradient_checkpointing": False}
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +66,17 @@ def corpus(tmp_path_factory):
     return root
 
 
-def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like=None):
+def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like=None, machine=None):
     training.fine_tune(
         split=corpus / split,
         manifests=[corpus / "all.manifest.tsv"],
         clips=corpus / "clips",
         modality="text",
         encoder="bert",
-        settings=SETTINGS | {"model": str(corpus / "bert")} | (settings or {}),
+        model=corpus / "bert",
+        settings=SETTINGS | {"model": "some/bert"} | (settings or {}),
         training=TRAINING,
-        machine=MACHINE,
+        machine=MACHINE | (machine or {}),
         seed=seed,
         output=output,
         state=output.parent / f"{output.name}-state",
@@ -102,8 +103,8 @@ def test_it_learns_and_keeps_the_best_epoch(trained):
     history = read_parquet(output / "history.parquet").to_pandas()
     validation = history[history.part == "val"].reset_index()
     assert len(validation) == SETTINGS["epochs"] and validation.wa.max() > 0.8
-    assert record["best_val_wa"] == pytest.approx(validation.wa.max())
-    assert record["best_epoch"] == validation.wa.argmax() + 1
+    assert record["best_wa"] == pytest.approx(validation.wa.max())
+    assert record["best_epoch"] == validation.wa.argmax() + 1 and record["chosen_on"] == "val"
     assert record["turns"] == {"train": 17, "val": 18}  # one training turn has no words
     train = history[history.part == "train"]
     assert train.loss.notna().all() and train.wa.isna().all() and train.step.is_monotonic_increasing
@@ -127,6 +128,21 @@ def test_labels_of_the_test_part_change_nothing(corpus, trained, tmp_path):
     position = table.schema.get_field_index("class")
     write_parquet(corpus / "garbage.parquet", table.set_column(position, "class", pa.array(garbage)))
     assert same(trained[1], fine_tune(corpus, tmp_path / "garbage", split="garbage.parquet"))
+
+
+def test_a_split_that_says_so_chooses_the_epoch_on_its_test_part(corpus, tmp_path):
+    make_split(corpus / "turns.parquet", "session3", [1, 2, 3], CLASSES, "test", None, 0, corpus / "leak.parquet")
+    fine_tune(corpus, tmp_path / "encoder", split="leak.parquet")
+    record = read_json(tmp_path / "encoder/training.json")
+    history = read_parquet(tmp_path / "encoder/history.parquet").to_pandas()
+    assert record["turns"] == {"train": 35, "test": 18} and record["chosen_on"] == "test"
+    measured = history[history.part == "test"].reset_index()
+    assert len(measured) == SETTINGS["epochs"] and record["best_epoch"] == measured.wa.argmax() + 1
+
+
+def test_gradient_checkpointing_changes_no_bit(corpus, trained, tmp_path):
+    weights = fine_tune(corpus, tmp_path / "encoder", machine={"gradient_checkpointing": True})
+    assert same(trained[1], weights)
 
 
 class Killed(Exception):
@@ -203,12 +219,12 @@ def test_embeddings_of_every_turn(corpus, trained, tmp_path):
     np.testing.assert_allclose(vectors @ weights["weight"].numpy().T + weights["bias"].numpy(), logits, atol=1e-5)
     labelled = frame.part == "val"
     guess = np.array(sorted(CLASSES))[logits.argmax(1)]
-    assert (guess == frame.label)[labelled].mean() == pytest.approx(read_json(output / "training.json")["best_val_wa"])
+    assert (guess == frame.label)[labelled].mean() == pytest.approx(read_json(output / "training.json")["best_wa"])
 
 
 def test_refit_trains_on_both_parts_for_the_best_number_of_epochs(corpus, trained, tmp_path):
     split = corpus / "refit.parquet"
-    make_split(corpus / "turns.parquet", "session3-refit", [1, 2, 3], CLASSES, "previous_session", None, 0, split)
+    make_split(corpus / "turns.parquet", "session3-refit", [1, 2, 3], CLASSES, "none", None, 0, split)
     parts = read_parquet(split).to_pandas().groupby("part").session.unique().map(sorted).to_dict()
     assert parts == {"test": [3], "train": [1, 2]}
     first = trained[0] / "training.json"

@@ -20,9 +20,10 @@ TREE = ["Snakefile", "config", "envs", "profiles", "resources", "workflow"]
 SLICE = {
     "run": "slice",
     "corpus": {"name": "tree", "root": "release", "sessions": [1, 2, 3], "notice": ""},
+    "selection": {"fold": 3},
     "encoders": {
-        "text": {"bert": {"epochs": 2}},
-        "audio": {"wav2vec2": {"epochs": 1}},
+        "text": {"bert": {"epochs": 2}, "distilbert": {"epochs": 1}, "roberta": None},
+        "audio": {"wav2vec2": {"epochs": 1}, "hubert": None, "ast": None},
         "video": {"videomae": {"epochs": 1, "eval_windows": 1}},
     },
     "classifiers": {"xgboost": {"n_estimators": 5}, "mlp": {"max_iter": 20}},
@@ -44,6 +45,12 @@ class Project:
                 shutil.copytree(source, folder / name, ignore=ignored)
             else:
                 shutil.copy(source, folder / name)
+
+    def copy(self, folder):
+        """A copy with all results, times and records, for tests that change them."""
+        copy = object.__new__(Project)
+        copy.folder = shutil.copytree(self.folder, folder, symlinks=True)
+        return copy
 
     def write_config(self, name, config):
         (self.folder / name).write_text(yaml.safe_dump(config), encoding="utf-8")

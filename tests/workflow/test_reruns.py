@@ -21,12 +21,18 @@ RESULTS = CLASSIFY | {"evaluate": 1} | SHOW
 MODALITIES = ("text", "audio", "video")
 
 
-def trained(*modalities):
-    """The jobs of encoders trained again, and all below."""
-    return {f"{rule} {modality}": 3 for rule in ("fine_tune", "embed") for modality in modalities} | RESULTS
+def trained(*modalities, text=4):
+    """The jobs of encoders trained again, and all below; text has one more of them, which is in the selection alone."""
+    number = {"text": text, "audio": 3, "video": 3}
+    trainings = {f"{rule} {modality}": number[modality] for rule in ("fine_tune", "embed") for modality in modalities}
+    return trainings | {f"compare_encoders {modality}": 1 for modality in modalities} | RESULTS
 
 
 DIALOG = "Ses02F_impro01"
+AST = {"model": "resources/demo/encoders/ast", "pooling": "cls", "learning_rate": 1.0e-3, "epochs": 1} | {
+    "batch_size": 16,
+    "eval_batch_size": 16,
+}
 DIALOGS = [f"Ses0{session}{scene}" for session in (1, 2, 3) for scene in ("F_impro01", "F_script01_1")]
 
 
@@ -59,9 +65,24 @@ def test_nothing_to_do(finished):
 
 
 def test_hyperparameter_of_one_encoder(finished):
-    assert with_setting(finished, "x.yaml", "encoders", "text", "bert", "learning_rate", value=5.0e-4) == trained(
-        "text"
-    )
+    planned = with_setting(finished, "x.yaml", "encoders", "text", "bert", "learning_rate", value=5.0e-4)
+    assert planned == trained("text", text=3)
+
+
+def test_hyperparameter_of_an_encoder_that_is_in_the_selection_alone(finished):
+    planned = with_setting(finished, "x.yaml", "encoders", "text", "distilbert", "learning_rate", value=5.0e-4)
+    tables = {"compare_encoders text": 1, "make_tables": 1, "make_report": 1}
+    assert planned == {"fine_tune text": 1, "embed text": 1} | tables
+
+
+def test_without_the_selection_nothing_is_trained(finished):
+    assert with_setting(finished, "x.yaml", "selection", value=None) == {"make_tables": 1, "make_report": 1}
+
+
+def test_a_new_encoder_is_trained_once_for_the_selection(finished):
+    planned = with_setting(finished, "x.yaml", "encoders", "audio", "ast", value=AST)
+    tables = {"compare_encoders audio": 1, "make_tables": 1, "make_report": 1}
+    assert planned == {"make_demo_ast": 1, "fine_tune audio": 1, "embed audio": 1} | tables
 
 
 def test_setting_of_a_classifier(finished):
@@ -90,7 +111,13 @@ def test_threads_cores_and_key_order_run_nothing(finished):
 
 def test_settings_that_change_no_result_run_nothing(finished):
     assert (
-        with_setting(finished, "x.yaml", "training", value={"loader_workers": 2, "cache_mb": 1, "device": "auto"}) == {}
+        with_setting(
+            finished,
+            "x.yaml",
+            "training",
+            value={"loader_workers": 2, "cache_mb": 1, "device": "auto", "gradient_checkpointing": True},
+        )
+        == {}
     )
     assert with_setting(finished, "x.yaml", "corpus", value={"assert_counts": False, "sessions": [3, 1, 2]}) == {}
     assert with_setting(finished, "x.yaml", "classes", "hap", value=["exc", "hap"]) == {}
@@ -192,7 +219,17 @@ def test_deleted_model_of_one_fold(finished):
     assert finished.planned() == {}
 
 
-def test_one_fold_is_a_target_of_its_own(finished):
+def test_one_fold_alone(finished):
+    """From what is there, and from nothing: its own models, and no other fold's."""
+    finished.write_config("anew.yaml", {"run": "anew"})
+    assert finished.planned("session2") == {"evaluate_fold": 1, "make_fold_tables": 1, "session2": 1}
+    anew = finished.planned("session2", configs=("config/demo.yaml", "slice.yaml", "anew.yaml"))
+    one = {f"{rule} {modality}": 1 for rule in ("fine_tune", "embed") for modality in MODALITIES}
+    classify = {f"classify_{name}": 1 for name in CLASSIFIERS}
+    assert anew == {"make_split": 1} | one | classify | {"evaluate_fold": 1, "make_fold_tables": 1, "session2": 1}
+
+
+def test_one_prediction_is_a_target_of_its_own(finished):
     prediction = "results/tree/slice/predictions/early-concat-svm/session2/seed0.parquet"
     assert finished.planned("--forcerun", "classify_svm", "--", prediction) == {"classify_svm": 1}
 

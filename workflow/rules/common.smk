@@ -1,5 +1,6 @@
 """Read and validate the config; find the dialogs; helpers of the rules."""
 
+import json
 import os
 import sys
 from functools import cache
@@ -13,7 +14,7 @@ RESOURCES = Path(workflow.basedir) / "resources"
 SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from emofuse import clip_files, configuration, demo_plan, fingerprint as fingerprints, outputs, release, systems
+from emofuse import clip_files, configuration, demo_plan, fingerprint as fingerprints, hub, outputs, release, systems
 from emofuse.errors import EmofuseError
 
 
@@ -26,9 +27,8 @@ def mistakes_as_messages(function, *arguments):
 
 
 SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
+configuration.drop_nulls(config)
 mistakes_as_messages(configuration.check_config, config, SCHEMA)
-for key in ("fusion", "classifiers"):  # null in a layered file leaves out what config.yaml has
-    config[key] = {name: value for name, value in config[key].items() if value is not None}
 validate(config, str(SCHEMA))
 mistakes_as_messages(configuration.check_choices, config)
 
@@ -45,10 +45,19 @@ mistakes_as_messages(configuration.check_local_models, config, DEMO_ENCODERS)
 MODALITIES = [m for m in systems.MODALITIES if m in config["fusion"]]
 SESSIONS = sorted(config["corpus"]["sessions"])
 CLASSES = {name: sorted(labels) for name, labels in sorted(config["classes"].items())}
+LABELS = {m: configuration.labels(config)[m] for m in MODALITIES}
+CHOICES = {m: value["choose"] for m, value in config["fusion"].items() if isinstance(value, dict)}
+CANDIDATES = configuration.candidates(config)
 SPLITS = [f"session{session}" for session in SESSIONS]
 SEEDS = config["seeds"]
 REFIT = config["validation"]["refit"]
 ALL_SPLITS = SPLITS + [f"{split}-refit" for split in SPLITS if REFIT]
+# The selection's fold: that of the same session, whose models are then there already, wherever it is split alike.
+SELECTION = config["selection"] and (
+    f"session{config['selection']['fold']}"
+    if config["validation"]["rule"] == "previous_session"
+    else f"selection{config['selection']['fold']}"
+)
 CLASSIFIERS = ["argmax", *config["classifiers"]]
 
 
@@ -68,13 +77,19 @@ wildcard_constraints:
     dialog="Ses0[1-5][FM]_[a-z0-9_]+",
     modality="text|audio|video",
     encoder="[a-z0-9][a-z0-9_-]*",
-    split="session[1-5](-refit)?",
+    split="(session[1-5](-refit)?|selection[1-5])",
     seed=r"\d+",
 
 
+# `snakemake download` needs no release. Snakemake does not say its targets yet when the Snakefile is parsed.
+DOWNLOAD = "download" in sys.argv[1:]
+
+
 def corpus_dialogs():
-    """The root of the release tree and the names of its dialogs."""
+    """The root of the release tree and the names of its dialogs; none of it for `download`, which needs no release."""
     corpus = config["corpus"]
+    if corpus["root"] is None and (DOWNLOAD or not workflow.is_main_process):
+        return Path(), []
     root = Path(DEMO_RELEASE) if GENERATED else release.find_root(corpus["root"])
     if corpus["dialogs"]:
         names = sorted(release.read_dialog_list(corpus["dialogs"], SESSIONS))
@@ -87,7 +102,7 @@ def corpus_dialogs():
 
 
 ROOT, DIALOGS = mistakes_as_messages(corpus_dialogs)
-if workflow.is_main_process and not GENERATED and config["corpus"]["on_missing"] == "error":
+if workflow.is_main_process and not GENERATED and not DOWNLOAD and config["corpus"]["on_missing"] == "error":
     mistakes_as_messages(release.require_files, ROOT, DIALOGS)
 
 
@@ -107,7 +122,7 @@ def fingerprint(script):
 
 def systems_of(classifier):
     """Names of the systems that one classify job makes."""
-    return [s.name for s in systems.systems_of(classifier, config["fusion"], config["early_fusion"])]
+    return [s.name for s in systems.systems_of(classifier, LABELS, config["early_fusion"])]
 
 
 def sentence_wavs(dialog):
@@ -115,6 +130,42 @@ def sentence_wavs(dialog):
     if GENERATED:
         return [str(release.sentence_wav_path(ROOT, turn)) for turn in demo_plan.turn_ids(dialog)]
     return [str(path) for path in release.sentence_wavs(ROOT, dialog)]
+
+
+def is_local(model):
+    """Whether an encoder's `model` is a folder and no id of the Hub."""
+    return configuration.is_path(model) or Path(model).is_dir()
+
+
+def hub_folder(model, revision):
+    """Where `download` puts an encoder of the Hub."""
+    return f"resources/encoders/{model.replace('/', '--')}/{revision}"
+
+
+def model_folder(modality, encoder):
+    """The folder that holds an encoder as it is before training."""
+    settings = config["encoders"][modality][encoder]
+    return settings["model"] if is_local(settings["model"]) else hub_folder(settings["model"], settings["revision"])
+
+
+HUB_ENCODERS = [
+    {"modality": modality, "encoder": name}
+    | {key: config["encoders"][modality][name][key] for key in ("model", "revision")}
+    for modality, names in CANDIDATES.items()
+    for name in names
+    if not is_local(config["encoders"][modality][name]["model"])
+]
+
+
+mistakes_as_messages(hub.check_hub_ids, HUB_ENCODERS)
+
+
+def encoder_of(modality):
+    """The encoder of the folds: the one that the config names, or has chosen. For input functions alone."""
+    if modality not in CHOICES:
+        return config["fusion"][modality]
+    with checkpoints.choose_encoder.get(modality=modality).output[0].open() as file:
+        return json.load(file)["encoder"]
 
 
 def ordered(settings):

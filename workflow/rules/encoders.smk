@@ -4,19 +4,26 @@ What changes how a job runs but not what comes out (here and in corpus.smk and c
 because jobs run again for a changed param and not for a changed resource.
 """
 
+ENCODER = f"results/{CORPUS}/{RUN}/encoders/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}"
+EMBEDDING = f"results/{CORPUS}/{RUN}/embeddings/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}.parquet"
+
 
 def encoder_settings(wildcards):
     """The encoder's config entries, in a fixed order (params are compared as text)."""
-    return ordered(config["encoders"][wildcards.modality][wildcards.encoder])
+    settings = config["encoders"][wildcards.modality][wildcards.encoder]
+    return ordered({k: v for k, v in settings.items() if k != "revision" or not is_local(settings["model"])})
 
 
 def encoder_files(wildcards):
-    """The files of an encoder that is a local folder, so that a changed one is noticed; none for a Hub id."""
+    """The files of an encoder in a local folder, so that a changed one is noticed; of a downloaded one its record, for
+    copies of its weights are too large to be compared."""
     check_rerun_triggers()
     model = config["encoders"][wildcards.modality][wildcards.encoder]["model"]
     if model in DEMO_ENCODERS:
         return [f"{model}/{name}" for name in demo_plan.encoder_files(DEMO_ENCODERS[model])]
-    return sorted(str(path) for path in Path(model).glob("[!.]*") if path.is_file())
+    if is_local(model):
+        return sorted(str(path) for path in Path(model).glob("[!.]*") if path.is_file())
+    return f"{model_folder(wildcards.modality, wildcards.encoder)}/download.json"
 
 
 def chosen_epoch(wildcards):
@@ -25,6 +32,13 @@ def chosen_epoch(wildcards):
         return []
     first = wildcards.split.removesuffix("-refit")
     return rules.fine_tune.output.training.format(**dict(wildcards.items()) | {"split": first})
+
+
+def validation_rule(wildcards):
+    """Where the validation part of a split comes from: a refit has none, the selection the session before its test."""
+    if wildcards.split.endswith("-refit"):
+        return "none"
+    return "previous_session" if wildcards.split == SELECTION else config["validation"]["rule"]
 
 
 rule make_split:
@@ -43,9 +57,9 @@ rule make_split:
         code=fingerprint("make_split"),
         sessions=SESSIONS,
         classes=CLASSES,
-        rule=config["validation"]["rule"],
-        share=config["validation"]["share"] if config["validation"]["rule"] == "share" else None,
-        seed=SEEDS[0] if config["validation"]["rule"] == "share" else None,
+        rule=validation_rule,
+        share=lambda w: config["validation"]["share"] if validation_rule(w) == "share" else None,
+        seed=lambda w: SEEDS[0] if validation_rule(w) == "share" else None,
     script:
         "../scripts/make_split.py"
 
@@ -77,10 +91,12 @@ rule fine_tune:
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
         cache_mb=config["training"]["cache_mb"],
+        gradient_checkpointing=int(config["training"]["gradient_checkpointing"]),
     params:
         code=fingerprint("fine_tune"),
         settings=encoder_settings,
-        training={key: config["training"][key] for key in ("logging_steps", "threads")},
+        training={key: config["training"][key] for key in ("compile", "logging_steps", "threads")},
+        model=lambda w: model_folder(w.modality, w.encoder),
         clips=lambda w: clips_root(w.modality),
         state=f"results/{CORPUS}/{RUN}/resume/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
         tensorboard=f"results/{CORPUS}/{RUN}/tensorboard/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",

@@ -1,4 +1,4 @@
-"""Score every system and choose the final one. In: predictions and splits. Out: evaluation/."""
+"""Score every system and choose the final one. In: predictions and splits. Out: evaluation/, and folds/ for one alone."""
 
 
 rule evaluate:
@@ -20,6 +20,35 @@ rule evaluate:
         "results/<corpus>/<run>/logs/evaluate.log",
     benchmark:
         "results/<corpus>/<run>/benchmarks/evaluate/all.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=fingerprint("evaluate"),
+        final_system=config["final_system"],
+    script:
+        "../scripts/evaluate.py"
+
+
+rule evaluate_fold:
+    input:
+        splits="results/<corpus>/<run>/splits/{split}.parquet",
+        predictions=lambda w: expand(
+            "results/<corpus>/<run>/predictions/{system}/{split}/seed{seed}.parquet",
+            system=[name for classifier in CLASSIFIERS for name in systems_of(classifier)],
+            split=w.split,
+            seed=SEEDS,
+        ),
+    output:
+        scores="results/<corpus>/<run>/folds/{split}/scores.parquet",
+        per_class="results/<corpus>/<run>/folds/{split}/per_class.parquet",
+        confusion="results/<corpus>/<run>/folds/{split}/confusion.parquet",
+        chosen="results/<corpus>/<run>/folds/{split}/chosen.tsv",
+        chosen_predictions="results/<corpus>/<run>/folds/{split}/chosen.parquet",
+    log:
+        "results/<corpus>/<run>/logs/evaluate_fold/{split}.log",
     conda:
         "../../envs/emofuse.yaml"
     resources:

@@ -4,7 +4,12 @@
 def embeddings(wildcards, refit=""):
     """The embedding store of each modality for one split and seed."""
     return [
-        f"results/{CORPUS}/{RUN}/embeddings/{modality}/{config['fusion'][modality]}/{wildcards.split}{refit}/seed{wildcards.seed}.parquet"
+        EMBEDDING.format(
+            modality=modality,
+            encoder=encoder_of(modality),
+            split=f"{wildcards.split}{refit}",
+            seed=wildcards.seed,
+        )
         for modality in MODALITIES
     ]
 
@@ -39,7 +44,7 @@ for classifier in CLASSIFIERS:
             code=fingerprint("classify"),
             classifier=classifier,
             systems=systems_of(classifier),
-            modalities=MODALITIES,
+            labels=LABELS,
             settings=ordered(config["classifiers"].get(classifier, {})),
             threads=config["classifier_threads"],
         script:

@@ -1,22 +1,39 @@
-"""Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures and report.html."""
+"""Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and paper/."""
 
 
 def runs(pattern, splits=SPLITS):
     """A path pattern of encoders, for every modality's encoder, each of `splits`, and every seed of the run."""
     return [
         path
-        for modality, encoder in ((m, config["fusion"][m]) for m in MODALITIES)
-        for path in expand(pattern, modality=modality, encoder=encoder, split=splits, seed=SEEDS)
+        for modality in MODALITIES
+        for path in expand(pattern, modality=modality, encoder=encoder_of(modality), split=splits, seed=SEEDS)
     ]
 
 
-ENCODER = f"results/{CORPUS}/{RUN}/encoders/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}"
-EMBEDDING = f"results/{CORPUS}/{RUN}/embeddings/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}.parquet"
-TABLES = [f"{name}.{kind}" for name in outputs.table_names(MODALITIES) for kind in outputs.TABLE_FORMATS]
+def compared(pattern):
+    """A path pattern of encoders, for every encoder and seed of the selection."""
+    if not SELECTION:
+        return []
+    return [
+        path
+        for modality, encoders in CANDIDATES.items()
+        for path in expand(pattern, modality=modality, encoder=encoders, split=SELECTION, seed=SEEDS)
+    ]
+
+
+def tables(folder, names):
+    """The files of tables in a folder."""
+    return [f"{folder}/{name}.{kind}" for name in names for kind in outputs.TABLE_FORMATS]
+
+
+COMPARISONS = [f"results/{CORPUS}/{RUN}/selection/{modality}.parquet" for modality in MODALITIES if SELECTION]
+TABLE_NAMES = outputs.table_names(MODALITIES, bool(SELECTION))
 FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(MODALITIES) for kind in outputs.FIGURE_FORMATS]
 PROTOCOL = {
     "classes": CLASSES,
     "refit": REFIT,
+    "choices": CHOICES,
+    "leaks": {name: configuration.LEAKS[name] for name in configuration.leaks(config)},
     "classifiers": ordered(config["classifiers"]),
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
         config["clips"]["crop"]
@@ -30,8 +47,9 @@ rule make_tables:
     input:
         scores="results/<corpus>/<run>/evaluation/scores.parquet",
         per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
+        selection=COMPARISONS,
     output:
-        [f"results/{CORPUS}/{RUN}/tables/{name}" for name in TABLES],
+        tables(f"results/{CORPUS}/{RUN}/tables", TABLE_NAMES),
     log:
         "results/<corpus>/<run>/logs/make_tables.log",
     conda:
@@ -49,13 +67,46 @@ rule make_tables:
         "../scripts/make_tables.py"
 
 
+rule make_fold_tables:
+    input:
+        scores="results/<corpus>/<run>/folds/{split}/scores.parquet",
+        per_class="results/<corpus>/<run>/folds/{split}/per_class.parquet",
+        selection=[],
+    output:
+        tables(f"results/{CORPUS}/{RUN}/folds/{{split}}/tables", outputs.table_names(MODALITIES, selection=False)),
+    log:
+        "results/<corpus>/<run>/logs/make_fold_tables/{split}.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=fingerprint("make_tables"),
+        folder=f"results/{CORPUS}/{RUN}/folds/{{split}}/tables",
+        modalities=MODALITIES,
+        classes=list(CLASSES),
+        final_system=config["final_system"],
+    script:
+        "../scripts/make_tables.py"
+
+
+for split in SPLITS:
+    # `snakemake session3` runs that fold alone, down to its tables.
+
+    rule:
+        name:
+            split
+        input:
+            f"results/<corpus>/<run>/folds/{split}/tables/headline.csv",
+
+
 rule make_figures:
     input:
         splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
-        histories=runs(f"{ENCODER}/history.parquet"),
-        embeddings=[
-            EMBEDDING.format(modality=m, encoder=config["fusion"][m], split=FIGURE_SPLIT, seed=SEEDS[0])
-            for m in MODALITIES
+        histories=lambda w: runs(f"{ENCODER}/history.parquet"),
+        embeddings=lambda w: [
+            EMBEDDING.format(modality=m, encoder=encoder_of(m), split=FIGURE_SPLIT, seed=SEEDS[0]) for m in MODALITIES
         ],
         scores="results/<corpus>/<run>/evaluation/scores.parquet",
         confusion="results/<corpus>/<run>/evaluation/confusion.parquet",
@@ -85,8 +136,9 @@ rule make_report:
         turns="results/<corpus>/turns.parquet",
         problems="results/<corpus>/problems.tsv",
         splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
-        embeddings=runs(EMBEDDING),
-        trainings=runs(f"{ENCODER}/training.json"),
+        embeddings=lambda w: runs(EMBEDDING),
+        trainings=lambda w: sorted({*runs(f"{ENCODER}/training.json"), *compared(f"{ENCODER}/training.json")}),
+        selection=COMPARISONS,
         scores="results/<corpus>/<run>/evaluation/scores.parquet",
         per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
         chosen="results/<corpus>/<run>/evaluation/chosen.tsv",
@@ -112,3 +164,53 @@ rule make_report:
         benchmarks=[f"results/{CORPUS}/benchmarks", f"results/{CORPUS}/{RUN}/benchmarks"],
     script:
         "../scripts/make_report.py"
+
+
+rule make_paper:
+    input:
+        scores="results/<corpus>/<run>/evaluation/scores.parquet",
+        per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
+        selection=COMPARISONS,
+        histories=lambda w: runs(f"{ENCODER}/history.parquet"),
+        numbers=str(RESOURCES / "paper_numbers.tsv"),
+        figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES if name.startswith("figure")],
+    output:
+        tables(f"results/{CORPUS}/{RUN}/paper", [name for name in TABLE_NAMES if name.startswith("table")]),
+        [f"results/{CORPUS}/{RUN}/paper/{name}" for name in FIGURES if name.startswith("figure")],
+        page="results/<corpus>/<run>/paper/index.html",
+    log:
+        "results/<corpus>/<run>/logs/make_paper.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=fingerprint("make_paper"),
+        corpus=CORPUS,
+        run=RUN,
+        notice=config["corpus"]["notice"],
+        modalities=MODALITIES,
+        classes=list(CLASSES),
+        final_system=config["final_system"],
+        pca_split=FIGURE_SPLIT,
+        leaks=PROTOCOL["leaks"],
+        settings={
+            "sessions": SESSIONS,
+            "classes": CLASSES,
+            "clips.crop": config["clips"]["crop"],
+            "selection": config["selection"] and ordered(config["selection"]),
+            "validation.rule": config["validation"]["rule"],
+            "validation.refit": REFIT,
+            "fusion": {m: config["fusion"][m] for m in MODALITIES},
+            "final_system": config["final_system"],
+            "seeds": SEEDS,
+        },
+    script:
+        "../scripts/make_paper.py"
+
+
+rule paper:
+    """Target: the paper's tables and figures, by number, with its known numbers beside ours."""
+    input:
+        "results/<corpus>/<run>/paper/index.html",

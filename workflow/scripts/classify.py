@@ -4,13 +4,14 @@ from emofuse.job import job
 
 def by_modality(paths):
     """{modality: path} for the embeddings of one split."""
-    return dict(zip(snakemake.params.modalities, paths, strict=True))
+    return dict(zip(snakemake.params.labels, paths, strict=True))
 
 
 with job(snakemake.log[0]):
     anew = snakemake.input.refit_split
     classify(
         embeddings=by_modality(snakemake.input.embeddings),
+        labels=snakemake.params.labels,
         split_path=snakemake.input.split,
         classifier=snakemake.params.classifier,
         settings=snakemake.params.settings,

@@ -1,4 +1,7 @@
+import os
 from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before Transformers is imported: encoders are local, compute nodes have no network
 
 from emofuse.embedding import embed
 from emofuse.job import job

@@ -1,4 +1,7 @@
+import os
 from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before Transformers is imported: encoders are local, compute nodes have no network
 
 from emofuse.job import job
 from emofuse.training import fine_tune
@@ -10,9 +13,12 @@ with job(snakemake.log[0]):
         clips=snakemake.params.clips,
         modality=snakemake.wildcards.modality,
         encoder=snakemake.wildcards.encoder,
+        model=snakemake.params.model,
         settings=snakemake.params.settings,
         training=snakemake.params.training,
-        machine={key: snakemake.resources[key] for key in ("device", "loader_workers", "cache_mb")},
+        machine={
+            key: snakemake.resources[key] for key in ("device", "loader_workers", "cache_mb", "gradient_checkpointing")
+        },
         seed=int(snakemake.wildcards.seed),
         output=Path(snakemake.output.training).parent,
         state=snakemake.params.state,

@@ -12,6 +12,7 @@ with job(snakemake.log[0]):
         splits=snakemake.input.splits,
         embeddings=snakemake.input.embeddings,
         trainings=snakemake.input.trainings,
+        selection=list(snakemake.input.selection),
         scores=snakemake.input.scores,
         per_class=snakemake.input.per_class,
         chosen=snakemake.input.chosen,

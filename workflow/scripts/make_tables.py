@@ -5,6 +5,7 @@ with job(snakemake.log[0]):
     make_tables(
         scores=snakemake.input.scores,
         per_class=snakemake.input.per_class,
+        selection=list(snakemake.input.selection),
         folder=snakemake.params.folder,
         modalities=snakemake.params.modalities,
         classes=snakemake.params.classes,

@@ -16,17 +16,18 @@ from emofuse.systems import MODALITIES, systems_of
 log = logging.getLogger(__name__)
 
 
-def classify(embeddings, split_path, classifier, settings, seed, threads, outputs, refit=None):
+def classify(embeddings, labels, split_path, classifier, settings, seed, threads, outputs, refit=None):
     """Write one prediction file per system, for the validation and test turns of a split.
 
-    embeddings: {modality: embedding Parquet} of one split and seed. classifier: argmax, svm, xgboost or mlp, with its
+    embeddings: {modality: embedding Parquet} of one split and seed. labels: {modality: what its encoder is called in the
+    names of systems}. classifier: argmax, svm, xgboost or mlp, with its
     `settings` (empty for argmax). outputs: {system name: Parquet to write}, all of this classifier. Scaling and
     classifier are fitted on the training part alone, and every system sees the same turns: those that all modalities
     have. refit: None, or embeddings and split file of the encoders that were trained anew with the validation part: then
     what is said of the validation turns comes from the former, of the test turns from these. Raises EmofuseError where
     the embeddings do not belong together or cannot be combined.
     """
-    arguments = (classifier, settings, seed, threads, outputs)
+    arguments = (labels, classifier, settings, seed, threads, outputs)
     anew = dict(predict(*refit, *arguments)) if refit else {}
     for name, (table, metadata) in predict(embeddings, split_path, *arguments):
         if refit:
@@ -35,11 +36,11 @@ def classify(embeddings, split_path, classifier, settings, seed, threads, output
         write_parquet(outputs[name], table, metadata)
 
 
-def predict(embeddings, split_path, classifier, settings, seed, threads, outputs):
+def predict(embeddings, split_path, labels, classifier, settings, seed, threads, outputs):
     """Yield (system name, (predictions table, metadata)) for the systems in `outputs`; see `classify`."""
     embeddings = {modality: embeddings[modality] for modality in MODALITIES if modality in embeddings}
     data = align(embeddings, split_path, seed, embeddings=classifier != "argmax")
-    known = systems_of(classifier, data.encoders)
+    known = systems_of(classifier, labels)
     unknown = outputs.keys() - {system.name for system in known}
     if unknown:
         names = ", ".join(system.name for system in known)

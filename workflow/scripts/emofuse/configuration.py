@@ -13,6 +13,45 @@ from emofuse.errors import EmofuseError, listing
 # Folders beside the runs in results/<corpus.name>/.
 RESERVED = {"benchmarks", "clips", "clips-full", "clips-partner", "index", "logs"}
 
+LEAKS = {
+    "encoder_on_test": "the encoder of a modality is chosen on the test part of the selection fold, which is also tested on",
+    "epoch_on_test": "the epoch of every encoder of the folds is chosen on the fold's test part",
+    "final_system_on_test": "the final system is chosen on the test parts that it is scored on",
+}
+
+
+def drop_nulls(config):
+    """Take out what a layered file sets to null: a modality of `fusion`, a classifier, an encoder; in place."""
+    sections = [config.get("fusion"), config.get("classifiers")]
+    if isinstance(config.get("encoders"), dict):
+        sections += config["encoders"].values()
+    for section in sections:
+        if isinstance(section, dict):
+            for key in [key for key, value in section.items() if value is None]:
+                del section[key]
+
+
+def labels(config):
+    """{modality: what its encoder is called in the names of systems}: the encoder's name, or 'chosen'."""
+    return {m: "chosen" if isinstance(value, dict) else value for m, value in config["fusion"].items()}
+
+
+def candidates(config):
+    """{modality: names of the encoders to train somewhere in the run}, in the order of the config."""
+    if config["selection"]:
+        return {modality: list(config["encoders"].get(modality, {})) for modality in config["fusion"]}
+    return {modality: [name] for modality, name in config["fusion"].items()}
+
+
+def leaks(config):
+    """What the run chooses on test turns: those keys of LEAKS that apply, in their order."""
+    applies = {
+        "encoder_on_test": any(value == {"choose": "test"} for value in config["fusion"].values()),
+        "epoch_on_test": config["validation"]["rule"] == "test",
+        "final_system_on_test": config["final_system"] == "test",
+    }
+    return [name for name in LEAKS if applies[name]]
+
 
 def check_config(config, schema):
     """Raise EmofuseError listing every key of `config` (nested dict) that the JSON schema file `schema` does not allow."""
@@ -29,50 +68,71 @@ def check_choices(config):
         problems.append(f"run: '{config['run']}' is a folder of the corpus; name the run otherwise")
     if config["figure_fold"] not in config["corpus"]["sessions"]:
         problems.append(f"figure_fold: session {config['figure_fold']} is not in corpus.sessions")
-    names = [s.name for s in systems.systems(config["fusion"], config["classifiers"], config["early_fusion"])]
-    if config["final_system"] != "validation" and config["final_system"] not in names:
+    names = [s.name for s in systems.systems(labels(config), config["classifiers"], config["early_fusion"])]
+    if config["final_system"] not in ("validation", "test", *names):
         hint = _nearest(config["final_system"], names) or f"known ones: {', '.join(names)}"
         problems.append(f"final_system: this run makes no system '{config['final_system']}' ({hint})")
     for modality, name in config["fusion"].items():
         known = config["encoders"].get(modality, {})
-        if name not in known:
+        if isinstance(name, dict):
+            if not config["selection"]:
+                problems.append(
+                    f"fusion.{modality}: {name} needs the comparison of encoders; set selection: {{fold: 5}}"
+                )
+            elif not known:
+                problems.append(f"fusion.{modality}: {name}: there is no encoder under encoders.{modality}")
+        elif name not in known:
             hint = _nearest(name, known) or f"known ones: {', '.join(sorted(known)) or 'none'}"
             problems.append(f"fusion.{modality}: there is no encoder '{name}' under encoders.{modality} ({hint})")
+        if "chosen" in known:
+            problems.append(f"encoders.{modality}.chosen: 'chosen' stands for the encoder that was chosen; rename it")
+    if config["selection"] and config["selection"]["fold"] not in config["corpus"]["sessions"]:
+        problems.append(
+            f"selection.fold: session {config['selection']['fold']} is not in corpus.sessions; name one, or set"
+            " selection: null"
+        )
+    forbidden = [name for name in leaks(config) if name not in config["allow_leaks"]]
+    problems += [f"allow_leaks: {LEAKS[name]}; allow it as '{name}', or change the setting" for name in forbidden]
     owner = {}
-    for name, labels in config["classes"].items():
-        for label in labels:
+    for name, raw in config["classes"].items():
+        for label in raw:
             if label in owner:
                 problems.append(f"classes: the label '{label}' is in both '{owner[label]}' and '{name}'")
             owner[label] = name
-    if config["validation"]["rule"] == "none" and config["final_system"] == "validation":
+    rule = config["validation"]["rule"]
+    if rule in ("none", "test") and config["final_system"] == "validation":
         problems.append(
-            "final_system: with validation.rule 'none' nothing can be chosen on validation; name a system, such as"
+            f"final_system: with validation.rule '{rule}' nothing can be chosen on validation; name a system, such as"
             " early-concat-svm"
         )
-    if config["validation"]["rule"] == "none" and config["validation"]["refit"]:
-        problems.append("validation.refit: with validation.rule 'none' there is no validation part to train on anew")
-    if len(config["corpus"]["sessions"]) < 3 and config["validation"]["rule"] == "previous_session":
+    if rule in ("none", "test") and config["validation"]["refit"]:
+        problems.append(f"validation.refit: with validation.rule '{rule}' there is no validation part to train on anew")
+    few = len(config["corpus"]["sessions"]) < 3
+    if few and rule == "previous_session":
         problems.append("corpus.sessions: the rule previous_session needs at least three sessions (train, val, test)")
+    elif few and config["selection"]:
+        problems.append("corpus.sessions: the selection needs at least three sessions (train, val, test)")
     if problems:
         raise EmofuseError("the config does not fit together:\n" + listing(problems))
 
 
 def check_local_models(config, made):
-    """Raise EmofuseError for encoders of the run whose `model` is a path to no folder; those in `made` are made later.
-
-    A path starts with `.`, `/` or `~`, or has more than one `/`; all else is a Hub id and is looked up when it is loaded.
-    """
+    """Raise EmofuseError for encoders of the run whose `model` is a path to no folder; those in `made` are made later."""
     problems = []
-    for modality, name in config["fusion"].items():
+    for modality, name in [(m, name) for m, names in candidates(config).items() for name in names]:
         model = config["encoders"][modality][name]["model"]
-        is_path = model[0] in "./~" or model.count("/") > 1
-        if is_path and model not in made and not Path(model).is_dir():
+        if is_path(model) and model not in made and not Path(model).is_dir():
             problems.append(
                 f"encoders.{modality}.{name}.model: {model}: no such folder (it should hold config.json, model.safetensors"
                 " and the processor's files); put it there, or name a Hub id"
             )
     if problems:
         raise EmofuseError("encoders are missing:\n" + listing(problems))
+
+
+def is_path(model):
+    """Whether a `model` is a local folder and no Hub id: it starts with `.`, `/` or `~`, or has more than one `/`."""
+    return model[0] in "./~" or model.count("/") > 1
 
 
 def _explain(error):
@@ -100,9 +160,10 @@ def _explain(error):
         )
     if error.validator == "enum":
         return f"{where}: {value!r} is none of {', '.join(map(str, error.validator_value))}"
-    if error.validator in {"anyOf", "oneOf"}:
-        choices = [c.get("const", c.get("type", "a name")) for c in error.validator_value]
-        return f"{where}: {value!r} is none of: {', '.join(choices)}"
+    if error.validator == "oneOf":
+        choices = [choice.get("const", choice.get("type")) for choice in error.validator_value]
+        allowed = error.schema["description"] if None in choices else ", ".join(choices)
+        return f"{where}: {value!r} is none of: {allowed}"
     if error.validator == "minItems":
         return f"{where}: at least {error.validator_value} must be named"
     return f"{where}: {error.message}"

@@ -71,7 +71,7 @@ def embed(
         "modality": modality,
         "encoder": encoder,
         "model": settings["model"],
-        "revision": trained["commit"] or settings["revision"],
+        "revision": trained["commit"] or "",
         "split": split_name,
         "seed": str(seed),
         "pooling": settings["pooling"],

@@ -3,7 +3,7 @@
 import difflib
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +39,8 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
 
     predictions: prediction files of all systems, splits and seeds; splits: the split files. Written are:
 
-    - scores (Parquet): system, kind, combination, classifier, split, seed, part, n, wa, ua, macro_f1, weighted_f1
+    - scores (Parquet): system, kind, combination, classifier, encoders, split, seed, part, n, wa, ua, macro_f1,
+      weighted_f1; encoders as "bert, wav2vec2", empty where a system has none or is another one in each split
     - per_class (Parquet): system, split, seed, part, class, precision, recall, f1, support
     - confusion (Parquet): system, split, seed, part, truth, prediction, count
     - chosen (TSV): split, seed, system, val_wa, val_ua, test_wa, test_ua
@@ -48,8 +49,9 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
     All scores are fractions (see `measure`). Split "pooled" is all folds of a seed together. Two systems are added:
     "majority" always says the most frequent class of the split's training part (of equals the first in the order of
     classes), "chosen" is in each split the final system. With `final_system` "validation" that is the fused system with
-    the best WA in the split's validation part (of equals the better UA, then the first in `System.order`); else it is
-    the system of that name, everywhere. Raises EmofuseError where the predictions do not belong together, where there
+    the best WA in the split's validation part (of equals the better UA, then the first in `System.order`); with "test"
+    (a leak) the one that has the best WA of all on the test turns of all splits of that seed; else it is the system of
+    that name, everywhere. Raises EmofuseError where the predictions do not belong together, where there
     is no validation part to choose on, and where no system has the name.
     """
     files = {path: split_turns(path) for path in splits}
@@ -59,7 +61,7 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
     if problems:
         raise EmofuseError(f"Splits of one run have the same classes; {', '.join(classes)}, but\n" + listing(problems))
 
-    found, left_out = read_predictions(predictions, classes)
+    found, left_out, encoders = read_predictions(predictions, classes)
     check(found, left_out, by_split, classes)
     picks = pick(found, final_system)
     for key, systems in found.items():
@@ -67,10 +69,12 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
         systems[CHOSEN] = systems[picks[key]]
 
     measured = measure_all(found, classes)
-    describe = {"system": [], "kind": [], "combination": [], "classifier": [], "split": [], "seed": [], "part": []}
+    names = ("system", "kind", "combination", "classifier", "encoders", "split", "seed", "part")
+    describe = {name: [] for name in names}
     totals = {name: [] for name in ("n", "wa", "ua", "macro_f1", "weighted_f1")}
     for (system, split, seed, part), result in measured.items():
-        values = (system.name, system.kind, system.combination, system.classifier, split, seed, part)
+        named = encoders.get(system, "")
+        values = (system.name, system.kind, system.combination, system.classifier, named, split, seed, part)
         for column, value in zip(describe.values(), values, strict=True):
             column.append(value)
         for name, column in totals.items():
@@ -94,10 +98,11 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
 def read_predictions(paths, classes):
     """Read prediction files into {(split, seed): {System: Rows}}, turns sorted and systems in their order.
 
-    Also returns what each file left out, {(split, seed): {System: {turn: reason}}}.
+    Also returns what each file left out, {(split, seed): {System: {turn: reason}}}, and the names of each system's
+    encoders, {System: str}.
     """
     number = {name: index for index, name in enumerate(classes)}
-    found, left_out, problems = {}, {}, []
+    found, left_out, encoders, problems = {}, {}, {}, []
     for path in paths:
         metadata = read_metadata(path)
         system = System(
@@ -113,6 +118,9 @@ def read_predictions(paths, classes):
         if strange or json.loads(metadata["classes"]) != classes:
             problems.append(f"{path}: its classes are not those of the splits ({', '.join(classes)})")
             continue
+        named = ", ".join(json.loads(metadata["encoders"]).values())
+        if encoders.setdefault(system, named) != named:
+            problems.append(f"{path}: its encoders are {named}, and elsewhere {encoders[system]}")
         if system in found.get(key, {}):
             problems.append(f"{path}: a second file of {system.name}, {key[0]}, seed {key[1]}")
             continue
@@ -129,7 +137,7 @@ def read_predictions(paths, classes):
     ordered = {
         key: dict(sorted(systems.items(), key=lambda item: item[0].order)) for key, systems in sorted(found.items())
     }
-    return ordered, left_out
+    return ordered, left_out, encoders
 
 
 def check(found, left_out, splits, classes):
@@ -188,6 +196,8 @@ def check(found, left_out, splits, classes):
 
 def pick(found, final_system):
     """The final system of each split and seed, {(split, seed): System}; see `evaluate`."""
+    if final_system == "test":
+        return best_on_test(found)
     if final_system != "validation":
         names = {system.name: system for systems in found.values() for system in systems}
         if final_system not in names:
@@ -211,10 +221,22 @@ def pick(found, final_system):
     return {key: choose(systems) for key, systems in validation.items()}
 
 
-def choose(candidates):
-    """The fused system with the best validation WA; of equals the better UA, then the first in `System.order`.
+def best_on_test(found):
+    """For each seed the fused system with the best WA on the test turns of all splits: the leak that it says it is."""
+    chosen = {}
+    for seed in {seed for _, seed in found}:
+        of_seed = [systems for (_, other), systems in found.items() if other == seed]
+        pooled = {}
+        for system in of_seed[0]:
+            rows = [systems[system].part("test") for systems in of_seed]
+            pooled[system] = Rows(*(np.concatenate([getattr(r, f.name) for r in rows]) for f in fields(Rows)))
+        chosen[seed] = best(pooled)
+    return {key: chosen[key[1]] for key in found}
 
-    candidates: {System: Rows of validation turns}. Where nothing is fused (one modality), all systems are candidates.
+
+def choose(candidates):
+    """`best` of {System: Rows of validation turns}.
+
     Raises EmofuseError if a row is not of the validation part: no test turn may take part in this choice.
     """
     for system, rows in candidates.items():
@@ -222,6 +244,14 @@ def choose(candidates):
             raise EmofuseError(
                 f"Leak: the choice of the final system would see other than validation turns ({system.name})."
             )
+    return best(candidates)
+
+
+def best(candidates):
+    """The fused system with the best WA on its rows; of equals the better UA, then the first in `System.order`.
+
+    candidates: {System: Rows}. Where nothing is fused (one modality), all systems are candidates.
+    """
 
     def merit(system):
         rows = candidates[system]

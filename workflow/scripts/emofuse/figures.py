@@ -140,11 +140,16 @@ def read_histories(paths):
     return pd.concat(frames, ignore_index=True)
 
 
+def watched(runs):
+    """What the part that epochs were chosen on is called in these training histories."""
+    return "test" if (runs["part"] == "test").any() else "validation"
+
+
 def draw_loss(runs):
-    """Figures 2 to 4: training loss beside validation loss, one line a fold (and seed), on one scale."""
+    """Figures 2 to 4: training loss beside the loss on the part that epochs were chosen on, one line a fold (and seed)."""
     figure, panels = _axes(1, 2, figsize=(7.4, 3.1), sharey=True, sharex=True)
-    for axes, part, title in zip(panels, ("train", "val"), ("training", "validation"), strict=True):
-        _lines(axes, runs[runs["part"] == part], "loss", f"no {title} loss in this run")
+    for axes, of_training, title in zip(panels, (True, False), ("training", watched(runs)), strict=True):
+        _lines(axes, runs[(runs["part"] == "train") == of_training], "loss", f"no {title} loss in this run")
         axes.set_title(title.capitalize(), loc="left")
         axes.set_xlabel("training steps")
         axes.grid(True)
@@ -155,12 +160,12 @@ def draw_loss(runs):
 
 
 def draw_accuracy(runs):
-    """Figures 5 to 7: WA on the validation part during training, one line a fold (and seed), the best epoch dotted."""
+    """Figures 5 to 7: WA on the part that epochs were chosen on, one line a fold (and seed), the best epoch dotted."""
     figure, axes = _axes(figsize=(5.2, 3.3))
-    validation = runs[runs["part"] == "val"].assign(wa=lambda frame: 100 * frame["wa"])
-    _lines(axes, validation, "wa", "no validation part in this run", best=True)
+    measured = runs[runs["part"] != "train"].assign(wa=lambda frame: 100 * frame["wa"])
+    _lines(axes, measured, "wa", "no validation part in this run", best=True)
     axes.set_xlabel("training steps")
-    axes.set_ylabel("validation WA (%)")
+    axes.set_ylabel(f"{watched(runs)} WA (%)")
     axes.grid(True)
     axes.margins(y=0.08)
     _legend_above(figure, axes, columns=5)

@@ -1,10 +1,10 @@
 """Turns clips into what an encoder takes: windows of words, sound or frames, and their batches."""
 
 import math
+import re
 import wave
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
 
@@ -12,13 +12,14 @@ from emofuse.clip_files import clip_path
 from emofuse.errors import EmofuseError
 
 SAMPLE_RATE = 16_000
-SHORTEST = 400  # samples that the convolutions of wav2vec 2.0 need for one frame
+SHORTEST = 4_000  # samples (a quarter of a second): wav2vec 2.0 masks spans of ten frames in training, and refuses less
+MARKER = re.compile(r"\[[A-Za-z]+\],?")  # what transcribers put in brackets: [LAUGHTER], [BREATHING], [garbage]
 
 
 def make_inputs(modality, processor, backbone_config, settings):
     """The TextInputs, AudioInputs or VideoInputs for an encoder; `settings` are its config entries."""
     if modality == "text":
-        return TextInputs(processor, settings["max_tokens"])
+        return TextInputs(processor, settings["max_tokens"], settings["markers"])
     if modality == "audio":
         return AudioInputs(processor, settings["max_seconds"])
     frames = getattr(backbone_config, "num_frames", None)
@@ -30,15 +31,23 @@ def make_inputs(modality, processor, backbone_config, settings):
 
 
 class TextInputs:
-    """Words through the encoder's own tokenizer, cut at `max_tokens` tokens."""
+    """Words through the encoder's own tokenizer, cut at `max_tokens` tokens.
 
-    def __init__(self, tokenizer, max_tokens):
+    Transcribers' markers, such as [LAUGHTER], are words like others (`markers` keep) or are cut out (remove); of a turn that
+    is nothing but a marker, nothing is then left but the tokenizer's special tokens.
+    """
+
+    def __init__(self, tokenizer, max_tokens, markers):
         self.tokenizer = tokenizer
         self.max_tokens = min(max_tokens, tokenizer.model_max_length)
+        self.markers = markers
 
     def windows(self, path, length, rng=None):
         """The turn's text, as one window."""
-        return [Path(path).read_text(encoding="utf-8").strip()]
+        text = Path(path).read_text(encoding="utf-8")
+        if self.markers == "remove":
+            text = MARKER.sub(" ", text)
+        return [" ".join(text.split())]
 
     def batch(self, windows):
         """Token ids and attention mask, int64 (W, tokens), padded to the longest of the batch."""
@@ -48,13 +57,17 @@ class TextInputs:
 class AudioInputs:
     """16 kHz sound through the encoder's own feature extractor, at most `max_seconds` a window.
 
-    Sound of less than a frame is filled up with silence. Longer turns are sliced: in training one slice, drawn anew in each
-    epoch; in evaluation as few evenly spaced slices as cover the turn.
+    Sound of less than a quarter of a second is filled up with silence. Longer turns are sliced: in training one slice, drawn
+    anew in each epoch; in evaluation as few evenly spaced slices as cover the turn. An extractor of spectrograms (AST) fills
+    each window up to the one length that its encoder was pretrained with; its windows are no longer than that.
     """
 
     def __init__(self, extractor, max_seconds):
         self.extractor = extractor
         self.most = int(max_seconds * SAMPLE_RATE)
+        self.spectrogram = hasattr(extractor, "num_mel_bins")
+        if self.spectrogram:  # Kaldi's frames: 25 ms every 10 ms
+            self.most = min(self.most, 400 + 160 * (extractor.max_length - 1))
 
     def windows(self, path, length, rng=None):
         """float32 waveforms in -1..1; with `rng` one random slice, without it the slices for evaluation."""
@@ -69,7 +82,9 @@ class AudioInputs:
         return [samples[start : start + self.most] for start in starts]
 
     def batch(self, windows):
-        """The extractor's output: for waveform encoders input_values float32 (W, samples) and attention_mask (W, samples)."""
+        """input_values float32: (W, samples) with attention_mask (W, samples), or spectrograms (W, frames, mel bins)."""
+        if self.spectrogram:
+            return self.extractor(windows, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         return self.extractor(
             windows, sampling_rate=SAMPLE_RATE, padding=True, return_attention_mask=True, return_tensors="pt"
         )
@@ -141,6 +156,8 @@ class VideoInputs:
 
 def read_frames(path, wanted):
     """Yield the frames with the numbers `wanted` (ascending) of a video file, as RGB arrays uint8 (height, width, 3)."""
+    import av  # here, for the benchmark of training runs where there is no PyAV
+
     wanted, found = list(wanted), 0
     with av.open(str(path)) as container:
         for number, frame in enumerate(container.decode(video=0)):

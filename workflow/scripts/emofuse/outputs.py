@@ -8,6 +8,7 @@ FIGURE_FORMATS = ("svg", "png")
 
 # Numbered as in the paper. Modalities stand in the paper's order; 'audio' is called speech wherever it is shown.
 MODALITY_TITLES = {"text": "text", "audio": "speech", "video": "video"}
+SELECTION_TABLES = {"text": "table1", "audio": "table2", "video": "table3"}
 LOSS_FIGURES = {"text": "figure02", "audio": "figure03", "video": "figure04"}
 ACCURACY_FIGURES = {"text": "figure05", "audio": "figure06", "video": "figure07"}
 PCA_FIGURES = {"text": "figure08", "audio": "figure09", "video": "figure10"}
@@ -26,10 +27,14 @@ CLASS_TITLES = {
 }
 
 
-def table_names(modalities):
-    """Names of the tables of a run, in reading order; fusion tables need at least two modalities."""
+def table_names(modalities, selection):
+    """Names of the tables of a run, in reading order; fusion tables need at least two modalities.
+
+    selection: whether the encoders were compared on one fold, for tables 1 to 3.
+    """
+    compared = [name for modality, name in SELECTION_TABLES.items() if modality in modalities and selection]
     fusion = ["table5", "table6"] if len(list(modalities)) > 1 else []
-    return ["headline", "table4", *fusion, "table7"]
+    return ["headline", *compared, "table4", *fusion, "table7"]
 
 
 def figure_names(modalities):
@@ -58,15 +63,16 @@ def figure_title(name):
     return f"Figure {int(name[-2:])}" if name.startswith("figure") else "All systems"
 
 
-def figure_caption(name, pca_split):
-    """What figure `name` shows, in one or two sentences; `pca_split` is the fold that figures 8 to 11 draw."""
+def figure_caption(name, pca_split, watched="validation"):
+    """What figure `name` shows, in one or two sentences; `pca_split` is the fold that figures 8 to 11 draw, `watched` the
+    part that epochs were chosen on (validation, or test)."""
     for modality, title in MODALITY_TITLES.items():
         if name == LOSS_FIGURES[modality]:
-            return f"Training and validation loss of the {title} models against training steps, one line a fold."
+            return f"Training and {watched} loss of the {title} models against training steps, one line a fold."
         if name == ACCURACY_FIGURES[modality]:
             return (
-                f"Validation accuracy (WA) of the {title} models during training, one line a fold; the dot marks the "
-                "highest. Each fold is validated on other turns."
+                f"{watched.capitalize()} accuracy (WA) of the {title} models during training, one line a fold; the dot "
+                "marks the highest. Each fold is measured on other turns."
             )
         if name == PCA_FIGURES[modality]:
             return f"Vectors of the {title} encoder in two dimensions. {_pca_note(pca_split)}"

@@ -11,7 +11,6 @@ from datetime import date
 from importlib import metadata as installed
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from emofuse import __version__
@@ -27,7 +26,8 @@ from emofuse.outputs import (
     figure_title,
     split_title,
 )
-from emofuse.splits import PARTS
+from emofuse.pages import environment, page_table
+from emofuse.splits import CHOICE_PARTS, PARTS
 from emofuse.store import read_json, read_metadata, read_parquet, read_tsv, whole
 from emofuse.tables import CLASSIFIERS, COMBINATIONS, build_tables, fold_names, modality_title, ranked, read_test
 
@@ -39,6 +39,7 @@ PART_TITLES = {"train": "training", "val": "validation", "test": "test"}
 VALIDATION_TITLES = {
     "previous_session": "the session before the test session, cyclic",
     "none": "none: every encoder trains for its fixed number of epochs",
+    "test": "none of its own: epochs are chosen on the test part itself (a leak)",
 }
 REFIT_NOTE = (
     "epoch and final system are chosen there; then encoders and classifiers are trained anew on training and validation "
@@ -57,6 +58,7 @@ def make_report(
     splits,
     embeddings,
     trainings,
+    selection,
     scores,
     per_class,
     chosen,
@@ -69,15 +71,17 @@ def make_report(
     """Write the report to `output` (one .html file; figures and style inside, nothing loaded from anywhere).
 
     corpus, run: their names. notice: a warning shown above everything, or ''. final_system: 'validation', or the system
-    that the config names. protocol: what the config says and the files do not: {'classes': {class: [raw labels]}} in
-    the order of the tables, 'refit' (whether what is tested was trained anew with the validation part, default False),
-    and any further facts, shown in the order given: a text, a number, a list, or {name: setting} where a setting may be
-    such a dict again.
+    that the config names, or 'test'. protocol: what the config says and the files do not: {'classes': {class: [raw
+    labels]}} in the order of the tables, 'refit' (whether what is tested was trained anew with the validation part,
+    default False), 'choices' ({modality: 'validation' or 'test'} where the encoder was chosen, default none), 'leaks'
+    ({name: sentence} for each choice that is made on test turns, default none), and any further facts, shown in the order
+    given: a text, a number, a list, or {name: setting} where a setting may be such a dict again.
 
     turns, problems: paths of the corpus' turns.parquet and problems.tsv. scores, per_class, chosen: paths of the run's
     evaluation/{scores.parquet, per_class.parquet, chosen.tsv}. splits: paths of all split files. embeddings: paths of
-    all embedding files of the run (their metadata alone is read). trainings: paths of all training.json. figures: the
-    folder of the figures. pca_split: the fold that figures 8 to 11 draw. benchmarks: folders of Snakemake's benchmark
+    all embedding files of the folds (their metadata alone is read). trainings: paths of all training.json, those of the
+    selection among them. selection: paths of selection/<modality>.parquet, none where encoders were not compared. figures:
+    the folder of the figures. pca_split: the fold that figures 8 to 11 draw. benchmarks: folders of Snakemake's benchmark
     files, `<folder>/<rule>/**/*.tsv` or `<folder>/<rule>.tsv`.
     """
     classes = list(protocol["classes"])
@@ -90,24 +94,29 @@ def make_report(
     left_out = turns_left_out(stores, corpus_turns, class_of)
     models = read_models(trainings)
     findings = find(tests)
-    page = _environment().get_template("report.html.j2")
+    choices = read_choices(protocol.get("choices", {}), stores, selection)
+    watched = "test" if any(rule == "test" for rule, _ in folds.values()) else "validation"
+    page = environment().get_template("report.html.j2")
     html = page.render(
         corpus=corpus,
         run=run,
         notice=notice,
+        leaks=protocol.get("leaks", {}),
         today=date.today().isoformat(),
         findings=findings,
-        cautions=cautions(findings, folds, corpus_turns, class_of, left_out, len(modalities) > 1, final_system),
-        card=protocol_card(protocol, folds, models, corpus_turns, class_of, tests, final_system),
+        cautions=cautions(
+            findings, folds, corpus_turns, class_of, left_out, len(modalities) > 1, final_system, choices
+        ),
+        card=protocol_card(protocol, folds, models, corpus_turns, class_of, tests, final_system, choices),
         parts=parts_table(folds, classes),
         classes=[class_title(name) for name in classes],
         tables={
-            name: _table(table)
-            for name, table in build_tables(scores, per_class, modalities, classes, final_system).items()
+            name: page_table(table)
+            for name, table in build_tables(scores, per_class, modalities, classes, final_system, selection).items()
         },
         table_formats=TABLE_FORMATS,
         chosen=chosen_rows(chosen),
-        sections=figure_sections(figures, modalities, pca_split),
+        sections=figure_sections(figures, modalities, pca_split, watched),
         left_out=left_out,
         problems=problem_kinds(read_tsv(problems)),
         steps=steps(benchmarks),
@@ -150,7 +159,7 @@ def _percent(row):
     return {measure: 100 * row[measure] for measure in ("wa", "ua")}
 
 
-def cautions(findings, folds, turns, class_of, left_out, fused, final_system):
+def cautions(findings, folds, turns, class_of, left_out, fused, final_system, choices):
     """Sentences on how far the numbers can be trusted, each from the run's own files: [(short, long)]."""
     n, wa = findings["n"], findings["final"]["wa"] / 100
     margin = 196 * (wa * (1 - wa) / n) ** 0.5
@@ -182,9 +191,21 @@ def cautions(findings, folds, turns, class_of, left_out, fused, final_system):
     )
     if final_system == "validation":
         choice = "Each fold chose its final system on its validation part; the test part had no say in it."
+    elif final_system == "test":
+        choice = "The final system is the one that did best on the test turns: its score is the best of many, and optimistic."
     else:
         choice = f"The final system, {final_system}, was named in the config before the run, not chosen from results."
     said.append(("Choice", choice))
+    for made in choices:
+        again = ", ".join(split_title(fold) for fold in made["tested_in"])
+        said.append(
+            (
+                f"{made['title'].capitalize()} encoder",
+                f"{made['encoder']} was chosen from {len(made['scores'])} by WA on the {made['on']} part of"
+                f" {made['split']} (session {made['session']}). "
+                + (f"Fold {again} tests those turns too, so its score is not free of this choice." if again else ""),
+            )
+        )
     if fused:
         said.append(
             (
@@ -201,6 +222,30 @@ def cautions(findings, folds, turns, class_of, left_out, fused, final_system):
             ("Completeness", f"{turns_lack} a clip in some modality, so no system is scored there (listed below).")
         )
     return said
+
+
+def read_choices(choices, stores, selection):
+    """Which encoder was chosen for which modality, on what: dicts of title, encoder, on, split, session (text), scores
+    ({encoder: mean WA in percent}) and tested_in (the folds that test the same session)."""
+    made = []
+    for modality, on in choices.items():
+        comparison = next(path for path in selection if Path(path).stem == modality)
+        facts, rows = read_metadata(comparison), read_parquet(comparison).to_pandas()
+        part = CHOICE_PARTS[on]
+        sessions = json.loads(facts["sessions"])[part]
+        means = rows[rows["part"] == part].groupby("encoder")["wa"].mean().mul(100)
+        made.append(
+            {
+                "title": MODALITY_TITLES[modality],
+                "encoder": next(store["encoder"] for store in stores if store["modality"] == modality),
+                "on": on,
+                "split": split_title(facts["split"]),
+                "session": ", ".join(map(str, sessions)),
+                "scores": means.sort_values(ascending=False).to_dict(),
+                "tested_in": [f"session{session}" for session in sessions],
+            }
+        )
+    return made
 
 
 def shared_speakers(folds):
@@ -245,7 +290,7 @@ def parts_table(folds, classes):
     return rows
 
 
-def protocol_card(protocol, folds, models, turns, class_of, scores, final_system):
+def protocol_card(protocol, folds, models, turns, class_of, scores, final_system, choices):
     """The run's settings as [(name, [lines])]."""
     refit = protocol.get("refit", False)
     fitted = ["train", "val"] if refit else ["train"]
@@ -255,7 +300,7 @@ def protocol_card(protocol, folds, models, turns, class_of, scores, final_system
     rest = turns.loc[~turns["label"].isin(class_of), "label"].value_counts()
     rules = sorted({rule for rule, _ in folds.values()})
     how = [VALIDATION_TITLES.get(rule, f"whole dialogs of the training sessions ({rule})") for rule in rules]
-    validated = rules != ["none"]
+    leaks = protocol.get("leaks", {})
     card = [
         ("Classes", [f"{class_title(name)}: {', '.join(labels)}" for name, labels in protocol["classes"].items()]),
         (
@@ -275,6 +320,7 @@ def protocol_card(protocol, folds, models, turns, class_of, scores, final_system
             ],
         ),
         ("Seeds", [", ".join(map(str, sorted(scores["seed"].unique())))]),
+        ("Leaks", [f"{name}: {sentence}" for name, sentence in leaks.items()] or ["no choice is made on test turns"]),
     ]
     for (modality, encoder), group in models["encoders"].items():
         first = group[0]
@@ -302,14 +348,27 @@ def protocol_card(protocol, folds, models, turns, class_of, scores, final_system
     card += [
         (str(name).replace("_", " ").capitalize(), _lines(value))
         for name, value in protocol.items()
-        if name not in ("classes", "refit")
+        if name not in ("classes", "refit", "choices", "leaks")
     ]
-    on = "the validation part (WA)" if validated else "nothing: the last epoch is kept"
-    final = "the validation part of each fold (WA, ties by UA)" if final_system == "validation" else "by config"
+    on = {"none": "nothing: the last epoch is kept", "test": "the test part (WA)"}
+    encoders = [
+        f"{made['title']} encoder: the {made['on']} part of {made['split']} (WA): "
+        + ", ".join(f"{name} {wa:.1f}" for name, wa in made["scores"].items())
+        for made in choices
+    ]
+    final = {
+        "validation": "the validation part of each fold (WA, ties by UA)",
+        "test": "the test turns of all folds (WA)",
+    }
     card.append(
         (
             "Chosen on",
-            [f"epoch: {on}", f"final system: {final}", "scaling and classifiers: fitted on the training part alone"],
+            [
+                f"epoch: {', '.join(on.get(rule, 'the validation part (WA)') for rule in rules)}",
+                *(encoders or ["encoders: by config"]),
+                f"final system: {final.get(final_system, 'by config')}",
+                "scaling and classifiers: fitted on the training part alone",
+            ],
         )
     )
     return card
@@ -363,47 +422,7 @@ def _number(text):
 # Tables and figures
 
 
-def _table(table):
-    """A Table as the template shows it: heads and columns as texts, equal heads of neighbouring rows in one cell."""
-    text = table.text()
-    columns = text.columns
-    groups = []
-    if columns.nlevels == 2:
-        for group in columns.get_level_values(0):
-            if groups and groups[-1][0] == group:
-                groups[-1][1] += 1
-            else:
-                groups.append([group, 1])
-    heads = [key if isinstance(key, tuple) else (key,) for key in text.index]
-    rows = []
-    for i, key in enumerate(heads):
-        cells = []
-        for level in range(len(key)):
-            prefix = key[: level + 1]
-            # The last head is the row's own; it is never shared.
-            if level < len(key) - 1 and i and heads[i - 1][: level + 1] == prefix:
-                continue
-            span = 1
-            while level < len(key) - 1 and i + span < len(heads) and heads[i + span][: level + 1] == prefix:
-                span += 1
-            cells.append((key[level], span))
-        marks = {
-            "final": key[0] == "final system",
-            "average": key[0].endswith("average"),
-            "optimistic": "optimistic" in key[-1],
-        }
-        own = next((mark for mark, applies in marks.items() if applies), "")
-        rows.append({"heads": cells, "cells": list(text.iloc[i]), "class": own})
-    return {
-        "caption": table.caption,
-        "heads": list(text.index.names),
-        "groups": groups,
-        "columns": list(columns.get_level_values(-1)),
-        "rows": rows,
-    }
-
-
-def figure_sections(folder, modalities, pca_split):
+def figure_sections(folder, modalities, pca_split, watched):
     """The figures by section of the report, each with its title, caption and the SVG as a data URI."""
     sections = {"systems": [], "data": [], "training": [], "vectors": [], "final": []}
     # Loss beside accuracy, a modality a row; all other figures in the order of their numbers.
@@ -418,7 +437,7 @@ def figure_sections(folder, modalities, pca_split):
             {
                 "name": name,
                 "title": figure_title(name),
-                "caption": figure_caption(name, pca_split),
+                "caption": figure_caption(name, pca_split, watched),
                 "source": f"data:image/svg+xml;base64,{image}",
             }
         )
@@ -495,6 +514,7 @@ def read_models(trainings):
         encoders.setdefault((row["modality"], row["encoder"]), []).append(row)
         row["title"] = MODALITY_TITLES[row["modality"]]
         row["split"] = split_title(row["split"])
+        row["chosen_on"] = PART_TITLES.get(row["chosen_on"], "–")
     return {"encoders": encoders, "rows": rows}
 
 
@@ -528,35 +548,3 @@ def commit():
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-
-
-def duration(seconds):
-    """4000.0 -> '1 h 06 min', 75.2 -> '1 min 15 s', 3.21 -> '3.2 s'."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def points(difference):
-    """A difference in points as '2.3 points above', for the sentence 'x is ... y'."""
-    if abs(difference) < 0.05:
-        return "level with"
-    return f"{abs(difference):.1f} points {'above' if difference > 0 else 'below'}"
-
-
-def _environment():
-    # Everything shown is escaped: words, ids and messages come from files that others wrote.
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "duration": duration,
-        "points": points,
-        "percent": lambda value: "–" if value is None else f"{value:.1f}",
-    }
-    return environment

@@ -4,6 +4,7 @@ Terms: the test part of split `session3` is session 3; a speaker is session + tu
 """
 
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -13,22 +14,21 @@ from emofuse.errors import EmofuseError, listing
 from emofuse.store import read_parquet, write_parquet
 
 PARTS = ("train", "val", "test")
-REFIT = "-refit"
+CHOICE_PARTS = {"validation": "val", "test": "test"}  # what the config calls the parts on which something is chosen
+UNVALIDATED = ("none", "test")  # rules that make no validation part
 
 
 def make_split(turns, split, sessions, classes, rule, share, seed, output):
     """Write the split file of one fold.
 
-    turns: path of turns.parquet. split: 'session<k>', or 'session<k>-refit', which trains on all other sessions (whatever
-    the rule) for the number of epochs that was best on 'session<k>'. sessions: all sessions of the corpus, in order.
-    classes: class -> list of raw labels. rule: 'previous_session' (validation = the session before the test session,
-    cyclic), 'share' (validation = whole dialogs of the training sessions, drawn by `seed` until they hold `share` of the
-    turns) or 'none'.
+    turns: path of turns.parquet. split: 'session<k>', 'session<k>-refit' or 'selection<k>', which tests session k.
+    sessions: all sessions of the corpus, in order. classes: class -> list of raw labels. rule: 'previous_session'
+    (validation = the session before the test session, cyclic), 'share' (validation = whole dialogs of the training
+    sessions, drawn by `seed` until they hold `share` of the turns), 'none', or 'test' (no validation part either, and
+    epochs are chosen on the test part).
     Columns written: turn_id, part, class, session, dialog, speaker, style; metadata: split, validation, classes (JSON).
     """
-    if split.endswith(REFIT):
-        rule = "none"
-    test = int(split.removeprefix("session").removesuffix(REFIT))
+    test = int(re.search(r"\d+", split)[0])
     table = read_parquet(turns, columns=["turn_id", "session", "dialog", "speaker", "style", "label"])
     class_of = {label: name for name, labels in classes.items() for label in labels}
     labelled = table.filter(pc.is_in(table["label"], pa.array(list(class_of))))
@@ -50,7 +50,7 @@ def make_split(turns, split, sessions, classes, rule, share, seed, output):
         }
     ).sort_by("turn_id")
     validation = f"share {share:g}, seed {seed}" if rule == "share" else rule
-    check_split(result, split, sorted(classes), validated=rule != "none")
+    check_split(result, split, sorted(classes), validated=rule not in UNVALIDATED)
     write_parquet(output, result, {"split": split, "validation": validation, "classes": json.dumps(sorted(classes))})
 
 
@@ -59,7 +59,7 @@ def read_split(path):
     table = read_parquet(path)
     metadata = {k.decode(): v.decode() for k, v in table.schema.metadata.items()}
     classes = json.loads(metadata["classes"])
-    check_split(table, metadata["split"], classes, validated=metadata["validation"] != "none")
+    check_split(table, metadata["split"], classes, validated=metadata["validation"] not in UNVALIDATED)
     return table, classes
 
 

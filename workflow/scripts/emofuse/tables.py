@@ -1,18 +1,20 @@
-"""Makes tables 4 to 7 of the paper and a headline table from a run's scores, as CSV, Markdown and LaTeX.
+"""Makes the seven tables of the paper and a headline table from a run's scores, as CSV, Markdown and LaTeX.
 
 Scores are fractions in the files that are read and percentages in every table. With several seeds a value is the mean
 over the seeds, and its spread the sample standard deviation over them.
 """
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from emofuse.errors import EmofuseError
-from emofuse.outputs import MODALITY_TITLES, class_title, split_title, table_names
-from emofuse.store import read_parquet, whole
+from emofuse.outputs import MODALITY_TITLES, SELECTION_TABLES, class_title, split_title, table_names
+from emofuse.store import read_metadata, read_parquet, whole
 
 MEASURES = {"wa": "WA", "ua": "UA", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1"}
 COMBINATIONS = {"sum": "sum", "product": "product", "concat": "concatenation"}
@@ -25,43 +27,47 @@ class Table:
 
     name: str
     caption: str
-    values: pd.DataFrame  # float64, percent; counts in the columns that `counts` names
+    values: pd.DataFrame  # float64, percent but for the columns that `digits` names
     spread: pd.DataFrame | None = None  # same shape: standard deviation over the seeds, None with one seed
-    counts: tuple = ()
+    digits: dict = field(default_factory=dict)  # column -> decimals shown, where it is not one; 0 for whole numbers
 
     def text(self):
-        """The cells as shown: one decimal, '± spread' with several seeds, an en dash where there is no value."""
+        """The cells as shown: rounded, '± spread' with several seeds, an en dash where there is no value."""
         shown = pd.DataFrame("", index=self.values.index, columns=self.values.columns, dtype=object)
         for j, column in enumerate(self.values.columns):
             for i, value in enumerate(self.values.iloc[:, j]):
                 spread = None if self.spread is None else self.spread.iloc[i, j]
-                shown.iloc[i, j] = _cell(value, spread, whole_number=column in self.counts)
+                shown.iloc[i, j] = _cell(value, spread, self.digits.get(column, 1))
         return shown
 
 
-def _cell(value, spread, whole_number):
+def _cell(value, spread, digits):
     if pd.isna(value):
         return "–"
-    if whole_number:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if spread is None or pd.isna(spread) else f"{value:.1f} ± {spread:.1f}"
+    shown = f"{value:,.{digits}f}"
+    return shown if spread is None or pd.isna(spread) or digits == 0 else f"{shown} ± {spread:,.{digits}f}"
 
 
-def make_tables(scores, per_class, folder, modalities, classes, final_system="validation"):
-    """Write every table of `table_names(modalities)` as <name>.csv, <name>.md and <name>.tex into `folder`.
+def make_tables(scores, per_class, folder, modalities, classes, final_system="validation", selection=()):
+    """Write every table of `table_names` as <name>.csv, <name>.md and <name>.tex into `folder`.
 
-    scores, per_class: paths of evaluation/scores.parquet and evaluation/per_class.parquet.
-    classes: class names in the order of the rows. final_system: 'validation', or the system that the config names.
-    The CSV keeps full precision; its first line is '# ' and the caption.
+    scores, per_class: paths of evaluation/scores.parquet and evaluation/per_class.parquet. selection: the paths of
+    selection/<modality>.parquet, none where encoders were not compared. classes: class names in the order of the rows.
+    final_system: 'validation', 'test', or the system that the config names. The CSV keeps full precision; its first line
+    is '# ' and the caption.
     """
-    folder = Path(folder)
-    for table in build_tables(scores, per_class, modalities, classes, final_system).values():
-        for ending, text in (("csv", to_csv(table)), ("md", to_markdown(table)), ("tex", to_latex(table))):
-            with whole(folder / f"{table.name}.{ending}") as partial:
-                partial.write_text(text, encoding="utf-8")
+    for table in build_tables(scores, per_class, modalities, classes, final_system, selection).values():
+        write_table(table, Path(folder))
 
 
-def build_tables(scores, per_class, modalities, classes, final_system="validation"):
+def write_table(table, folder):
+    """Write one table in all formats."""
+    for ending, text in (("csv", to_csv(table)), ("md", to_markdown(table)), ("tex", to_latex(table))):
+        with whole(folder / f"{table.name}.{ending}") as partial:
+            partial.write_text(text, encoding="utf-8")
+
+
+def build_tables(scores, per_class, modalities, classes, final_system="validation", selection=()):
     """The tables of a run by name, in reading order (paths and arguments as for `make_tables`)."""
     scores = read_test(scores)
     per_class = read_test(per_class)
@@ -72,7 +78,8 @@ def build_tables(scores, per_class, modalities, classes, final_system="validatio
         "table6": lambda: fusion(scores, "late", "table6"),
         "table7": lambda: classes_of_final_system(per_class, classes),
     }
-    return {name: makers[name]() for name in table_names(modalities)}
+    compared = {table.name: table for table in map(encoders, selection)}
+    return {name: compared.get(name) or makers[name]() for name in table_names(modalities, bool(compared))}
 
 
 def read_test(path):
@@ -87,7 +94,7 @@ def read_test(path):
 def ranked(scores):
     """Pooled test scores of each system, means over seeds: best WA first, ties by UA, then in the file's order."""
     pooled = scores[scores["split"] == "pooled"]
-    means = pooled.groupby(["system", "kind"], sort=False)[list(MEASURES)].mean().reset_index()
+    means = pooled.groupby(["system", "kind", "encoders"], sort=False)[list(MEASURES)].mean().reset_index()
     return means.sort_values(["wa", "ua"], ascending=False, kind="stable", ignore_index=True)
 
 
@@ -99,9 +106,9 @@ def headline(scores, final_system="validation"):
     roles = {system: "baseline" for system in order[order["kind"] == "baseline"]["system"]}
     for system in sorted(singles, key=modality_rank):
         note = ", the best one on test" if len(singles) > 1 and system == singles[0] else ""
-        roles[system] = f"single modality: {modality_title(system)}{note}"
-    by_config = f"named in the config: {final_system}"
-    roles["chosen"] = "chosen on validation, fold by fold" if final_system == "validation" else by_config
+        roles[system] = f"single modality: {modality_title(system)}{_encoder_note(order, system)}{note}"
+    how = {"validation": "chosen on validation, fold by fold", "test": "chosen on test: optimistic"}
+    roles["chosen"] = how.get(final_system, f"named in the config: {final_system}")
     # A single modality that is also the best on test of all keeps its row and gets the mark as a second one.
     rows = [*roles.items(), (best, "best on test of all systems: optimistic")]
 
@@ -113,6 +120,61 @@ def headline(scores, final_system="validation"):
     systems = [system for system, _ in rows]
     caption = f"Scores in percent on {_test_turns(scores)}."
     return Table("headline", caption, *(_picked(frame, systems, heads) for frame in (values, spread)))
+
+
+def _encoder_note(scores, system):
+    """' (roberta)' for `text-chosen`, whose name does not tell; '' for `text-bert`."""
+    encoder = scores.loc[scores["system"] == system, "encoders"].iloc[0]
+    return "" if system.endswith(f"-{encoder}") else f" ({encoder})"
+
+
+def encoders(path):
+    """Tables 1 to 3: the encoders of one modality compared on one fold; `path` is selection/<modality>.parquet.
+
+    The paper gives loss, accuracy and runtime; UA, peak memory and speed stand beside them, and the validation part's
+    scores, which a clean choice goes by.
+    """
+    facts = read_metadata(path)
+    sessions = {part: ", ".join(map(str, found)) for part, found in json.loads(facts["sessions"]).items()}
+    frame = read_parquet(path).to_pandas()
+    frame[["wa", "ua"]] *= 100
+    names = {"loss": "Loss", "wa": "WA", "ua": "UA"}
+    cost = {"seconds": "Runtime (s)", "samples_per_second": "Turns/s", "peak_memory_mb": "Peak memory (MB)"}
+    columns = {("Test", title): ("test", name) for name, title in names.items()}
+    columns |= {("Validation", title): ("val", name) for name, title in names.items()}
+    columns |= {("Training", title): ("test", name) for name, title in cost.items()}  # a training, so once of two rows
+    wide = frame.pivot(index=["encoder", "seed"], columns="part", values=[*names, *cost]).astype(float)
+    both = pd.DataFrame({title: wide[name, part] for title, (part, name) in columns.items()})
+    shown = [None if f is None else f.rename_axis("Encoder") for f in _over_seeds(both)]
+    modality, seeds = frame["modality"].iloc[0], frame["seed"].nunique()
+    caption = (
+        f"{MODALITY_TITLES[modality].capitalize()} encoders on one fold, trained on sessions {sessions['train']}, validated on"
+        f" {sessions['val']}, tested on {sessions['test']}: cross-entropy loss, WA (the paper's accuracy) and UA in percent,"
+        " and what the training cost" + (f"; mean ± spread of {seeds} seeds." if seeds > 1 else ".")
+    )
+    digits = {column: 3 for column in both.columns if column[1] == "Loss"} | {("Training", "Peak memory (MB)"): 0}
+    return Table(SELECTION_TABLES[modality], caption, *shown, digits)
+
+
+def beside_paper(table, numbers):
+    """The table with the paper's numbers for it in a group of columns of their own, where any are known.
+
+    numbers: rows of resources/paper_numbers.tsv, {table, row, column, value}; a row is named by the last head of ours.
+    """
+    known = [n for n in numbers if n["table"] == table.name]
+    if not known:
+        return replace(table, caption=f"{table.caption} The paper's numbers are not known.")
+    values, spread, digits = table.values.copy(), table.spread, dict(table.digits)
+    rows = values.index.get_level_values(-1)
+    for number in known:
+        column = ("Paper", number["column"])
+        if column not in values:
+            values[column] = np.nan
+        values.loc[rows == number["row"], column] = float(number["value"])
+        digits[column] = max(digits.get(column, 0), len(number["value"].partition(".")[2]))
+    if spread is not None:
+        spread = spread.reindex(columns=values.columns)
+    return replace(table, values=values, spread=spread, digits=digits)
 
 
 def _picked(frame, systems, heads):
@@ -134,7 +196,8 @@ def single_modalities(scores):
     values, spread = _over_seeds(pd.concat(parts).reorder_levels(["system", "measure", "seed"]))
     rows = [(s, m) for s in sorted(single["system"].unique(), key=modality_rank) for m in ("WA", "UA")]
     heads = pd.MultiIndex.from_tuples(
-        [(modality_title(s), s, m) for s, m in rows], names=["Modality", "System", "Measure"]
+        [(modality_title(s), f"{s}{_encoder_note(single, s)}", m) for s, m in rows],
+        names=["Modality", "System", "Measure"],
     )
     titles = {fold: split_title(fold).capitalize() for fold in folds} | {"mean": "Mean", "pooled": "Pooled"}
     shown = [
@@ -206,7 +269,7 @@ def classes_of_final_system(per_class, classes):
         "The final system by class: precision, recall and F1 in percent, support in turns, over the test turns of all "
         "folds. The macro average of recall is UA, its weighted average WA."
     )
-    return Table("table7", caption, *shown, counts=("Support",))
+    return Table("table7", caption, *shown, digits={"Support": 0})
 
 
 def fold_names(scores):
@@ -246,21 +309,26 @@ def _test_turns(scores):
 def _flat(frame):
     """Row heads as columns, two-level column heads joined: {'Combination': ..., 'SVM WA': ...}."""
     flat = frame.reset_index()
-    flat.columns = [" ".join(filter(None, c)) if isinstance(c, tuple) else c for c in flat.columns]
+    flat.columns = [_joined(column) for column in flat.columns]
     return flat
+
+
+def _joined(column):
+    return " ".join(filter(None, column)) if isinstance(column, tuple) else column
 
 
 def to_csv(table):
     """`# caption`, then the values in full precision, each with its `sd` column when there are several seeds."""
     heads = table.values.index.nlevels
     flat = _flat(table.values)
+    whole_numbers = [_joined(column) for column, digits in table.digits.items() if digits == 0]
     if table.spread is not None:
         spread = _flat(table.spread).iloc[:, heads:]
         for j in reversed(range(spread.shape[1])):
-            if spread.columns[j] not in table.counts:
+            if spread.columns[j] not in whole_numbers:
                 flat.insert(heads + j + 1, f"{spread.columns[j]} sd", spread.iloc[:, j])
-    for column in table.counts:
-        flat[column] = flat[column].astype(int)
+    for column in whole_numbers:
+        flat[column] = flat[column].round().astype("Int64")  # which can hold missing values
     return f"# {table.caption}\n{flat.to_csv(index=False, lineterminator=chr(10))}"
 
 

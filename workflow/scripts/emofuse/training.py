@@ -22,9 +22,10 @@ from emofuse.clip_files import read_manifests
 from emofuse.devices import prepare_device
 from emofuse.encoders import EmotionClassifier, checkpoint_hash, load_pretrained, save_classifier
 from emofuse.errors import EmofuseError
+from emofuse.hub import RECORD, check_download
 from emofuse.inputs import Collator, TurnDataset, make_inputs
 from emofuse.splits import read_split
-from emofuse.store import read_json, write_json, write_parquet
+from emofuse.store import read_json, read_metadata, write_json, write_parquet
 
 
 class LengthGroupedTrainer(Trainer):
@@ -53,6 +54,7 @@ def fine_tune(
     clips,
     modality,
     encoder,
+    model,
     settings,
     training,
     machine,
@@ -67,27 +69,31 @@ def fine_tune(
     """Train on the split's training part, choose the epoch on its validation part, save into the folder `output`.
 
     split: path of the split file. manifests: paths of the modality's clip manifests. clips: folder of all clips. encoder:
-    its name in the config. settings: the encoder's config entries. training: {threads, logging_steps}. machine:
-    {device, loader_workers, cache_mb}, which change how fast it is and not what comes out.
+    its name in the config. model: the folder that holds it as it is before. settings: its config entries. training:
+    {threads, logging_steps, compile}. machine: {device, loader_workers, cache_mb, gradient_checkpointing}, which change
+    how fast it is and not what comes out.
     state: folder for resume states, one subfolder for each set of inputs, removed on success. code: fingerprint of the
     code, part of that key, as are the `model_files` of an encoder in a local folder. like: training.json of a training
     whose best epoch is this one's last, under the same schedule. Without a validation part the last epoch is kept. The
-    test part is not looked at.
+    test part is not looked at, unless the split itself says that epochs are chosen on it (rule 'test').
     """
     began = time.monotonic()
     device = prepare_device(machine["device"], training["threads"])
     table, classes = read_split(split)
+    watched = "test" if read_metadata(split)["validation"] == "test" else "val"
     manifest = read_manifests(manifests)
     epochs = read_json(like)["best_epoch"] if like else settings["epochs"]
     key = _digest([settings, training, seed, code, epochs], [split, *manifests, *model_files])
-    setting = f"encoders.{modality}.{encoder}.model"
+    download = check_download(model) if (Path(model) / RECORD).exists() else None
     transformers.set_seed(seed)  # before the head's random weights are drawn
-    backbone, processor = load_pretrained(settings["model"], settings["revision"], modality, setting)
-    model = EmotionClassifier(backbone, len(classes), settings["pooling"], settings["dropout"])
+    backbone, processor = load_pretrained(model, modality, f"encoders.{modality}.{encoder}.model")
+    classifier = EmotionClassifier(backbone, len(classes), settings["pooling"], settings["dropout"])
+    if machine["gradient_checkpointing"]:
+        backbone.activation_checkpointing_enable({"use_reentrant": False})
     inputs = make_inputs(modality, processor, backbone.config, settings)
     usable = _with_clips(table.to_pylist(), manifest)
     data = {}
-    for part in ("train", "val"):
+    for part in ("train", watched):
         rows = [t for t in usable if t["part"] == part]
         labels = np.array([classes.index(t["class"]) for t in rows], dtype=np.int64)
         data[part] = TurnDataset(
@@ -95,17 +101,17 @@ def fine_tune(
         )
     if not len(data["train"]):
         raise EmofuseError(f"{split}: no turn of the training part has a clip under {clips}/{modality}")
-    validated = len(data["val"]) > 0
+    validated = len(data[watched]) > 0
     if modality == "video" and not machine["loader_workers"]:
-        inputs.keep_in_memory(sum(map(sum, (data["train"].lengths, data["val"].lengths))), machine["cache_mb"])
+        inputs.keep_in_memory(sum(map(sum, (part.lengths for part in data.values()))), machine["cache_mb"])
 
     folder = _state_folder(Path(state), key)
     os.environ["TENSORBOARD_LOGGING_DIR"] = f"{tensorboard}/{key}"
     trainer = LengthGroupedTrainer(
-        model=model,
+        model=classifier,
         args=_arguments(folder, settings, training, machine, seed, device, validated),
         train_dataset=data["train"],
-        eval_dataset=data["val"] if validated else None,
+        eval_dataset=data[watched] if validated else None,
         data_collator=Collator(inputs),
         compute_metrics=_scores if validated else None,
         callbacks=[StopAfter(epochs)],
@@ -117,8 +123,9 @@ def fine_tune(
         result = trainer.train(resume_from_checkpoint=resumed)
     except torch.OutOfMemoryError as error:
         raise EmofuseError(
-            f"the device ran out of memory ({error}).\nLower encoders.{modality}.{encoder}.batch_size, with"
-            " gradient_accumulation raised by the same factor to keep the effective batch."
+            f"the device ran out of memory ({error}).\nSet training.gradient_checkpointing to true (same results, nothing"
+            f" else runs again), or lower encoders.{modality}.{encoder}.batch_size, with gradient_accumulation raised by the"
+            " same factor to keep the effective batch."
         ) from error
     if not np.isfinite(result.training_loss):
         raise EmofuseError(
@@ -129,7 +136,7 @@ def fine_tune(
     output.mkdir(parents=True, exist_ok=True)
     save_classifier(trainer.model, output)
     processor.save_pretrained(output / "processor")
-    write_parquet(output / "history.parquet", _history(trainer.state.log_history))
+    write_parquet(output / "history.parquet", _history(trainer.state.log_history, watched))
     best = trainer.state.best_global_step if validated else trainer.state.global_step
     steps_per_epoch = trainer.state.max_steps / trainer.args.num_train_epochs
     write_json(
@@ -139,12 +146,13 @@ def fine_tune(
             "encoder": encoder,
             "settings": settings,
             "training": training | machine,
-            "commit": getattr(backbone.config, "_commit_hash", None),  # of the Hub; None for a local folder
+            "commit": download and download["commit"],  # None for an encoder that did not come from the Hub
             "seed": seed,
             "classes": classes,
             "turns": {part: len(rows) for part, rows in data.items()},
             "best_epoch": round(best / steps_per_epoch),
-            "best_val_wa": trainer.state.best_metric if validated else None,
+            "chosen_on": watched if validated else None,
+            "best_wa": trainer.state.best_metric if validated else None,
             "checkpoint": checkpoint_hash(output),
             "parameters": sum(p.numel() for p in trainer.model.parameters()),
             "device": torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine(),
@@ -186,6 +194,7 @@ def _arguments(folder, settings, training, machine, seed, device, validated):
         greater_is_better=True,
         logging_steps=training["logging_steps"],
         logging_nan_inf_filter=False,  # a loss that is not a number must show
+        torch_compile=training["compile"],
         report_to="tensorboard",
         dataloader_num_workers=machine["loader_workers"],
         remove_unused_columns=False,
@@ -204,13 +213,13 @@ def _scores(prediction):
     }
 
 
-def _history(log):
-    """The Trainer's log as a table: step, epoch, part (train | val), loss, wa, ua (null for train)."""
+def _history(log, watched):
+    """The Trainer's log as a table: step, epoch, part (train, or the one watched), loss, wa, ua (null for train)."""
     rows = []
     for entry in log:
         if "eval_loss" in entry:
             scores = (entry["eval_loss"], entry["eval_wa"], entry["eval_ua"])
-            rows.append((entry["step"], entry["epoch"], "val", *scores))
+            rows.append((entry["step"], entry["epoch"], watched, *scores))
         elif "loss" in entry:
             rows.append((entry["step"], entry["epoch"], "train", entry["loss"], None, None))
     names = ("step", "epoch", "part", "loss", "wa", "ua")

@@ -1,0 +1,50 @@
+"""Compare all encoders on one fold; choose from them, where the config says so. In: that fold's models. Out: selection/."""
+
+
+rule compare_encoders:
+    input:
+        split=f"results/<corpus>/<run>/splits/{SELECTION}.parquet",
+        embeddings=lambda w: expand(
+            EMBEDDING, modality=w.modality, encoder=CANDIDATES[w.modality], split=SELECTION, seed=SEEDS
+        ),
+        trainings=lambda w: expand(
+            f"{ENCODER}/training.json",
+            modality=w.modality,
+            encoder=CANDIDATES[w.modality],
+            split=SELECTION,
+            seed=SEEDS,
+        ),
+    output:
+        "results/<corpus>/<run>/selection/{modality}.parquet",
+    log:
+        "results/<corpus>/<run>/logs/compare_encoders/{modality}.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=fingerprint("compare_encoders"),
+    script:
+        "../scripts/compare_encoders.py"
+
+
+# Nothing takes this file as its input: the rules below ask `encoder_of` for the name in it. So a choice that is made again,
+# and comes out the same, runs nothing again.
+checkpoint choose_encoder:
+    input:
+        "results/<corpus>/<run>/selection/{modality}.parquet",
+    output:
+        "results/<corpus>/<run>/selection/{modality}.chosen.json",
+    log:
+        "results/<corpus>/<run>/logs/choose_encoder/{modality}.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=fingerprint("choose_encoder"),
+        on=lambda w: CHOICES[w.modality],
+    script:
+        "../scripts/choose_encoder.py"

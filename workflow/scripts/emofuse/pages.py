@@ -1,0 +1,78 @@
+"""What the HTML pages share: the template environment, tables as templates take them, numbers in words."""
+
+from pathlib import Path
+
+import jinja2
+
+
+def environment():
+    """The templates beside this module."""
+    # Everything shown is escaped: words, ids and messages come from files that others wrote.
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "duration": duration,
+        "points": points,
+        "percent": lambda value: "–" if value is None else f"{value:.1f}",
+    }
+    return environment
+
+
+def page_table(table):
+    """A Table as the template shows it: heads and columns as texts, equal heads of neighbouring rows in one cell."""
+    text = table.text()
+    columns = text.columns
+    groups = []
+    if columns.nlevels == 2:
+        for group in columns.get_level_values(0):
+            if groups and groups[-1][0] == group:
+                groups[-1][1] += 1
+            else:
+                groups.append([group, 1])
+    heads = [key if isinstance(key, tuple) else (key,) for key in text.index]
+    rows = []
+    for i, key in enumerate(heads):
+        cells = []
+        for level in range(len(key)):
+            prefix = key[: level + 1]
+            # The last head is the row's own; it is never shared.
+            if level < len(key) - 1 and i and heads[i - 1][: level + 1] == prefix:
+                continue
+            span = 1
+            while level < len(key) - 1 and i + span < len(heads) and heads[i + span][: level + 1] == prefix:
+                span += 1
+            cells.append((key[level], span))
+        marks = {
+            "final": key[0] == "final system",
+            "average": key[0].endswith("average"),
+            "optimistic": "optimistic" in key[-1],
+        }
+        own = next((mark for mark, applies in marks.items() if applies), "")
+        rows.append({"heads": cells, "cells": list(text.iloc[i]), "class": own})
+    return {
+        "caption": table.caption,
+        "heads": list(text.index.names),
+        "groups": groups,
+        "columns": list(columns.get_level_values(-1)),
+        "rows": rows,
+    }
+
+
+def duration(seconds):
+    """4000.0 -> '1 h 06 min', 75.2 -> '1 min 15 s', 3.21 -> '3.2 s'."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def points(difference):
+    """A difference in points as '2.3 points above', for the sentence 'x is ... y'."""
+    if abs(difference) < 0.05:
+        return "level with"
+    return f"{abs(difference):.1f} points {'above' if difference > 0 else 'below'}"

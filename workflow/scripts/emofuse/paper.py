@@ -1,0 +1,75 @@
+"""Lays out the paper's tables and figures by number, with the paper's known numbers beside ours, on one page."""
+
+import json
+import shutil
+from pathlib import Path
+
+from emofuse.outputs import TABLE_FORMATS, figure_caption, figure_names, figure_title
+from emofuse.pages import environment, page_table
+from emofuse.store import read_parquet, read_tsv, whole
+from emofuse.tables import beside_paper, build_tables, write_table
+
+
+def make_paper(
+    scores,
+    per_class,
+    selection,
+    histories,
+    numbers,
+    figures,
+    page,
+    corpus,
+    run,
+    notice,
+    modalities,
+    classes,
+    final_system,
+    pca_split,
+    leaks,
+    settings,
+):
+    """Write tables 1 to 7 (all formats), figures 1 to 12 (copies) and the page that shows them into the page's folder.
+
+    scores, per_class, selection, modalities, classes, final_system: as for `tables.make_tables`. histories: paths of the
+    folds' history.parquet. numbers: resources/paper_numbers.tsv. figures: paths of the drawn figures. page: the HTML file.
+    notice: a warning shown above everything, or ''. leaks: {name: sentence}. settings: what the config says, {key: value}.
+    """
+    folder = Path(page).parent
+    numbers = read_tsv(numbers)
+    built = build_tables(scores, per_class, modalities, classes, final_system, selection)
+    tables = {name: beside_paper(table, numbers) for name, table in built.items() if name.startswith("table")}
+    for table in tables.values():
+        write_table(table, folder)
+    for path in figures:
+        with whole(folder / Path(path).name) as partial:
+            shutil.copy(path, partial)
+    watched = (
+        "test"
+        if any("test" in read_parquet(path, ["part"])["part"].to_pylist() for path in histories)
+        else "validation"
+    )
+    html = (
+        environment()
+        .get_template("paper.html.j2")
+        .render(
+            corpus=corpus,
+            run=run,
+            notice=notice,
+            leaks=leaks,
+            settings={key: json.dumps(value) for key, value in settings.items()},
+            tables={name: page_table(table) for name, table in tables.items()},
+            table_formats=TABLE_FORMATS,
+            figures=[
+                {
+                    "name": name,
+                    "title": figure_title(name),
+                    "caption": figure_caption(name, pca_split, watched),
+                    "source": f"{name}.svg",
+                }
+                for name in figure_names(modalities)
+                if name.startswith("figure")
+            ],
+        )
+    )
+    with whole(page) as partial:
+        partial.write_text(html, encoding="utf-8")
