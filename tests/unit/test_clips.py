@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import release_tree
-from emofuse import clip_files, clips, media, release, store
+from emofuse import clip_audio, clip_files, clip_text, clip_video, media, release, store
 from emofuse.errors import EmofuseError
 
 DIALOG = "Ses01F_impro01"
@@ -23,7 +23,9 @@ def root(tmp_path):
 def text(root, out, on_missing="error"):
     manifest = clip_files.manifest_path(out, "text", DIALOG)
     transcript = release.transcript_path(root, DIALOG)
-    clips.cut_text(DIALOG, release.label_path(root, DIALOG), transcript, out / "text" / DIALOG, manifest, on_missing)
+    clip_text.cut_text(
+        DIALOG, release.label_path(root, DIALOG), transcript, out / "text" / DIALOG, manifest, on_missing
+    )
     return clip_files.read_manifests([manifest])
 
 
@@ -31,14 +33,14 @@ def audio(root, out, on_missing="error"):
     manifest = clip_files.manifest_path(out, "audio", DIALOG)
     sentences, whole = release.sentence_wavs(root, DIALOG), release.dialog_wav_path(root, DIALOG)
     folder = out / "audio" / DIALOG
-    clips.cut_audio(DIALOG, release.label_path(root, DIALOG), sentences, whole, folder, manifest, on_missing)
+    clip_audio.cut_audio(DIALOG, release.label_path(root, DIALOG), sentences, whole, folder, manifest, on_missing)
     return clip_files.read_manifests([manifest])
 
 
 def video(root, out, crop="speaker", on_missing="error"):
     manifest = clip_files.manifest_path(out, "video", DIALOG)
     folder, avi = out / "video" / DIALOG, release.avi_path(root, DIALOG)
-    clips.cut_video(DIALOG, release.label_path(root, DIALOG), avi, folder, manifest, crop, on_missing)
+    clip_video.cut_video(DIALOG, release.label_path(root, DIALOG), avi, folder, manifest, crop, on_missing)
     return clip_files.read_manifests([manifest])
 
 
@@ -202,7 +204,7 @@ def test_other_crops(root, tmp_path, crop, sides):
 def test_the_colours_are_those_of_the_half():
     wide = np.arange(8 * 6, dtype=np.uint8).reshape(6, 8)  # 8x4 in planar YUV 4:2:0: 4 rows of luma, 1 of U, 1 of V
     frame = av.VideoFrame.from_ndarray(wide, format="yuv420p")
-    left, right = (clips._crop(frame, side) for side in ("left", "right"))
+    left, right = (clip_video._crop(frame, side) for side in ("left", "right"))
     assert left[:4].tolist() == wide[:4, :4].tolist()
     assert right[:4].tolist() == wide[:4, 4:].tolist()
     assert left[4:].ravel().tolist() == [32, 33, 36, 37, 40, 41, 44, 45]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import release_tree
-from emofuse import clip_files, clips, corpus, release, store, summary
+from emofuse import clip_files, clip_text, clip_video, problems, recordings, release, store, summary, words
+from emofuse import turns as turn_index
 from emofuse.errors import EmofuseError
 
 DIALOG, OTHER = "Ses01F_impro01", "Ses02M_script01_1b"
@@ -24,20 +25,20 @@ def out(tmp_path):
 
 
 def index_turns(root, out, on_missing="error", **options):
-    corpus.index_turns(root, [DIALOG, OTHER], on_missing, out / "turns.parquet", out / "turns.tsv", **options)
+    turn_index.index_turns(root, [DIALOG, OTHER], on_missing, out / "turns.parquet", out / "turns.tsv", **options)
     return store.read_parquet(out / "turns.parquet").to_pylist(), store.read_tsv(out / "turns.tsv")
 
 
 def index_words(root, out, on_missing="error"):
     paths = out / "turns.parquet", on_missing, out / "words.parquet", out / "words.tsv"
-    corpus.index_words(root, [DIALOG, OTHER], *paths)
+    words.index_words(root, [DIALOG, OTHER], *paths)
     rows = store.read_parquet(out / "words.parquet").to_pylist()
     return {row["turn_id"]: row["text"] for row in rows}, store.read_tsv(out / "words.tsv")
 
 
 def index_media(root, out, on_missing="error"):
     paths = out / "turns.parquet", on_missing, out / "media.parquet", out / "media.tsv"
-    corpus.index_media(root, [DIALOG, OTHER], *paths)
+    recordings.index_media(root, [DIALOG, OTHER], *paths)
     return store.read_parquet(out / "media.parquet").to_pylist(), store.read_tsv(out / "media.tsv")
 
 
@@ -69,7 +70,7 @@ def test_turns_are_indexed_by_their_own_speaker(root, out):
         "arousal": 3.0,
         "dominance": 2.0,
     }
-    assert store.read_parquet(out / "turns.parquet").schema.equals(corpus.TURNS_SCHEMA)
+    assert store.read_parquet(out / "turns.parquet").schema.equals(turn_index.TURNS_SCHEMA)
 
 
 def test_quirks_of_label_files_are_read_and_listed(root, out):
@@ -150,7 +151,7 @@ def test_a_release_with_the_known_counts_passes(out, tmp_path):
         release_tree.write_labels(release.label_path(tmp_path, dialog), dialog, mine)
     paths = out / "turns.parquet", out / "turns.tsv"
     lists = resources / "iemocap_counts.tsv", resources / "iemocap_dialogs.txt"
-    corpus.index_turns(tmp_path, dialogs, "error", *paths, *lists)
+    turn_index.index_turns(tmp_path, dialogs, "error", *paths, *lists)
     assert len(store.read_parquet(out / "turns.parquet")) == 10039
 
 
@@ -278,7 +279,7 @@ def test_turns_beyond_their_media_are_listed_as_the_clips_treat_them(root, out):
     }
     manifest = out / "video.tsv"
     labels, avi = release.label_path(root, DIALOG), release.avi_path(root, DIALOG)
-    clips.cut_video(DIALOG, labels, avi, out / "video", manifest, "speaker", "error")
+    clip_video.cut_video(DIALOG, labels, avi, out / "video", manifest, "speaker", "error")
     statuses = {turn[-4:]: row["status"] for turn, row in clip_files.read_manifests([manifest]).items()}
     assert statuses == {"F000": "ok", "F001": "ok", "F005": "ok", "F006": "past_end", "F007": "ok"}
 
@@ -293,11 +294,11 @@ def test_the_summary_tells_turns_classes_problems_and_clips(root, out):
     index_turns(root, out)
     index_words(root, out)
     index_media(root, out)
-    corpus.merge_problems([out / f"{name}.tsv" for name in ("turns", "words", "media")], out / "problems.tsv")
+    problems.merge_problems([out / f"{name}.tsv" for name in ("turns", "words", "media")], out / "problems.tsv")
     assert [row["severity"] for row in store.read_tsv(out / "problems.tsv")] == ["warning", "info"]
     folder, manifest = out / "text" / DIALOG, clip_files.manifest_path(out, "text", DIALOG)
     labels, transcript = release.label_path(root, DIALOG), release.transcript_path(root, DIALOG)
-    clips.cut_text(DIALOG, labels, transcript, folder, manifest, "error")
+    clip_text.cut_text(DIALOG, labels, transcript, folder, manifest, "error")
     (folder / f"{TURNS[0]}.txt").unlink()
     paths = [out / name for name in ("turns.parquet", "words.parquet", "media.parquet", "problems.tsv")]
     text = summary.summarise(*paths, [str(out)], CLASSES)

@@ -368,5 +368,5 @@ def test_encoders_of_a_system_are_the_same_everywhere(run):
     }
     path = run.path("late-sum-svm", "session2", 1)
     write_parquet(path, read_parquet(path), {"encoders": json.dumps({"text": "roberta"})})
-    with pytest.raises(EmofuseError, match="its encoders are roberta, and elsewhere bert|its encoders are bert"):
+    with pytest.raises(EmofuseError, match=r"its encoders are .*, and elsewhere"):
         run.evaluate(paths)

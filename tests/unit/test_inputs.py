@@ -8,7 +8,7 @@ from transformers import ASTFeatureExtractor, BertTokenizer, Wav2Vec2FeatureExtr
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 import release_tree
-from emofuse import clips, inputs, media, release
+from emofuse import clip_video, inputs, media, release
 from emofuse.clip_files import manifest_path, read_manifests
 from emofuse.errors import EmofuseError
 from emofuse.inputs import AudioInputs, Collator, TextInputs, TurnDataset, VideoInputs, read_frames
@@ -22,7 +22,7 @@ def tree(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tree")
     root = release_tree.make_release(folder / "release", [DIALOG])
     out, manifest = folder / "clips/video" / DIALOG, manifest_path(folder / "clips", "video", DIALOG)
-    clips.cut_video(
+    clip_video.cut_video(
         DIALOG, release.label_path(root, DIALOG), release.avi_path(root, DIALOG), out, manifest, "full", "error"
     )
     return folder / "clips", read_manifests([manifest])

@@ -1,4 +1,4 @@
-from emofuse.clips import cut_audio
+from emofuse.clip_audio import cut_audio
 from emofuse.job import job
 
 with job(snakemake.log[0]):

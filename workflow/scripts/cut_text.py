@@ -1,4 +1,4 @@
-from emofuse.clips import cut_text
+from emofuse.clip_text import cut_text
 from emofuse.job import job
 
 with job(snakemake.log[0]):

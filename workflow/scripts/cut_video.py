@@ -1,4 +1,4 @@
-from emofuse.clips import cut_video
+from emofuse.clip_video import cut_video
 from emofuse.job import job
 
 with job(snakemake.log[0]):

@@ -1,5 +1,5 @@
-from emofuse.corpus import index_media
 from emofuse.job import job
+from emofuse.recordings import index_media
 
 with job(snakemake.log[0]):
     index_media(

@@ -1,5 +1,5 @@
-from emofuse.corpus import index_turns
 from emofuse.job import job
+from emofuse.turns import index_turns
 
 with job(snakemake.log[0]):
     index_turns(

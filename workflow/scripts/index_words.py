@@ -1,5 +1,5 @@
-from emofuse.corpus import index_words
 from emofuse.job import job
+from emofuse.words import index_words
 
 with job(snakemake.log[0]):
     index_words(

@@ -1,5 +1,5 @@
-from emofuse.corpus import merge_problems
 from emofuse.job import job
+from emofuse.problems import merge_problems
 
 with job(snakemake.log[0]):
     merge_problems(

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 
 from emofuse import clip_files, store
-from emofuse.corpus import SEVERITIES
+from emofuse.problems import SEVERITIES
 
 
 def summarise(turns_path, words_path, media_path, problems_path, clips_roots, classes):

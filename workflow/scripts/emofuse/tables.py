@@ -139,25 +139,26 @@ def encoders(path):
     frame = read_parquet(path).to_pandas()
     frame[["wa", "ua"]] *= 100
     names = {"loss": "Loss", "wa": "WA", "ua": "UA"}
-    cost = {"seconds": "Runtime (s)", "samples_per_second": "Turns/s", "peak_memory_mb": "Peak memory (MB)"}
+    cost = {"seconds": "Runtime (s)", "samples_per_second": "Turns/s", "peak_memory_mb": "Peak MB"}
     columns = {("Test", title): ("test", name) for name, title in names.items()}
     columns |= {("Validation", title): ("val", name) for name, title in names.items()}
     columns |= {("Training", title): ("test", name) for name, title in cost.items()}  # a training, so once of two rows
     wide = frame.pivot(index=["encoder", "seed"], columns="part", values=[*names, *cost]).astype(float)
     both = pd.DataFrame({title: wide[name, part] for title, (part, name) in columns.items()})
-    shown = [None if f is None else f.rename_axis("Encoder") for f in _over_seeds(both)]
+    order = list(dict.fromkeys(frame["encoder"]))  # that of the config
+    shown = [None if f is None else f.loc[order].rename_axis("Encoder") for f in _over_seeds(both)]
     modality, seeds = frame["modality"].iloc[0], frame["seed"].nunique()
     caption = (
         f"{MODALITY_TITLES[modality].capitalize()} encoders on one fold, trained on sessions {sessions['train']}, validated on"
         f" {sessions['val']}, tested on {sessions['test']}: cross-entropy loss, WA (the paper's accuracy) and UA in percent,"
         " and what the training cost" + (f"; mean ± spread of {seeds} seeds." if seeds > 1 else ".")
     )
-    digits = {column: 3 for column in both.columns if column[1] == "Loss"} | {("Training", "Peak memory (MB)"): 0}
+    digits = {column: 3 for column in both.columns if column[1] == "Loss"} | {("Training", "Peak MB"): 0}
     return Table(SELECTION_TABLES[modality], caption, *shown, digits)
 
 
 def beside_paper(table, numbers):
-    """The table with the paper's numbers for it in a group of columns of their own, where any are known.
+    """The table with the paper's numbers for it, where any are known, in a group of columns after its first group.
 
     numbers: rows of resources/paper_numbers.tsv, {table, row, column, value}; a row is named by the last head of ours.
     """
@@ -165,11 +166,13 @@ def beside_paper(table, numbers):
     if not known:
         return replace(table, caption=f"{table.caption} The paper's numbers are not known.")
     values, spread, digits = table.values.copy(), table.spread, dict(table.digits)
-    rows = values.index.get_level_values(-1)
+    rows, groups = values.index.get_level_values(-1), values.columns.get_level_values(0)
+    place = int((groups == groups[0]).sum())
     for number in known:
         column = ("Paper", number["column"])
         if column not in values:
-            values[column] = np.nan
+            values.insert(place, column, np.nan)
+            place += 1
         values.loc[rows == number["row"], column] = float(number["value"])
         digits[column] = max(digits.get(column, 0), len(number["value"].partition(".")[2]))
     if spread is not None:
