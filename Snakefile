@@ -31,7 +31,7 @@ include: "workflow/rules/report.smk"
 def models(wildcards):
     """Every file of every encoder that is trained for the run."""
     patterns = [*rules.fine_tune.output, *rules.embed.output]
-    return sorted({path for pattern in patterns for path in [*runs(pattern, ALL_SPLITS), *compared(pattern)]})
+    return sorted({path for pattern in patterns for path in [*runs(pattern, ALL_SPLITS), *compared(pattern, COMPARED)]})
 
 
 rule all:
@@ -41,5 +41,5 @@ rule all:
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
         [path for modality in MODALITIES for path in manifests(modality)],
         models,
-        rules.evaluate.input.predictions,
+        expand(PREDICTIONS, split=SPLITS, seed=SEEDS),
         rules.make_tables.output,

@@ -125,7 +125,7 @@ def test_files_hold_what_the_tables_hold(inputs, tmp_path, request):
     scores, per_class = inputs.evaluation("scores.parquet"), inputs.evaluation("per_class.parquet")
     make_tables(scores, per_class, tmp_path, inputs.modalities, CLASSES)
     expected = {
-        f"{name}.{ending}" for name in table_names(inputs.modalities, selection=False) for ending in TABLE_FORMATS
+        f"{name}.{ending}" for name in table_names(inputs.modalities) for ending in TABLE_FORMATS
     }
     assert {path.name for path in tmp_path.iterdir()} == expected
     for name, table in tables_of(inputs).items():

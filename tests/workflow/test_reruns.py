@@ -21,11 +21,9 @@ RESULTS = CLASSIFY | {"evaluate": 1} | SHOW
 MODALITIES = ("text", "audio", "video")
 
 
-def trained(*modalities, text=4):
-    """The jobs of encoders trained again, and all below; text has one more of them, which is in the selection alone."""
-    number = {"text": text, "audio": 3, "video": 3}
-    trainings = {f"{rule} {modality}": number[modality] for rule in ("fine_tune", "embed") for modality in modalities}
-    return trainings | {f"compare_encoders {modality}": 1 for modality in modalities} | RESULTS
+def trained(*modalities):
+    """The jobs of encoders trained again, and all below."""
+    return {f"{rule} {modality}": 3 for rule in ("fine_tune", "embed") for modality in modalities} | RESULTS
 
 
 DIALOG = "Ses02F_impro01"
@@ -51,38 +49,42 @@ def changed(path, change):
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def with_setting(project, name, *keys, value):
+def with_setting(project, name, *keys, value, targets=()):
     """Plan with one more config file that sets a single key."""
     config = value
     for key in reversed(keys):
         config = {key: config}
     project.write_config(name, config)
-    return project.planned(configs=("config/demo.yaml", "slice.yaml", name))
+    return project.planned(*targets, configs=("config/demo.yaml", "slice.yaml", name))
 
 
 def test_nothing_to_do(finished):
     assert finished.planned() == {}
+    assert finished.planned("paper") == {}
 
 
 def test_hyperparameter_of_one_encoder(finished):
     planned = with_setting(finished, "x.yaml", "encoders", "text", "bert", "learning_rate", value=5.0e-4)
-    assert planned == trained("text", text=3)
+    assert planned == trained("text")
 
 
-def test_hyperparameter_of_an_encoder_that_is_in_the_selection_alone(finished):
-    planned = with_setting(finished, "x.yaml", "encoders", "text", "distilbert", "learning_rate", value=5.0e-4)
-    tables = {"compare_encoders text": 1, "make_tables": 1, "make_report": 1}
-    assert planned == {"fine_tune text": 1, "embed text": 1} | tables
+def test_an_encoder_outside_the_folds_is_trained_for_the_papers_tables_alone(finished):
+    keys = ("encoders", "text", "distilbert", "learning_rate")
+    assert with_setting(finished, "x.yaml", *keys, value=5.0e-4) == {}
+    expected = {"fine_tune text": 1, "embed text": 1, "compare_encoders text": 1, "make_paper": 1}
+    assert with_setting(finished, "x.yaml", *keys, value=5.0e-4, targets=["paper"]) == expected
+
+
+def test_a_new_encoder_is_trained_once_for_the_papers_tables(finished):
+    assert with_setting(finished, "x.yaml", "encoders", "audio", "ast", value=AST) == {}
+    planned = with_setting(finished, "x.yaml", "encoders", "audio", "ast", value=AST, targets=["paper"])
+    tables = {"compare_encoders audio": 1, "make_paper": 1}
+    assert planned == {"make_demo_ast": 1, "fine_tune audio": 1, "embed audio": 1} | tables
 
 
 def test_without_the_selection_nothing_is_trained(finished):
-    assert with_setting(finished, "x.yaml", "selection", value=None) == {"make_tables": 1, "make_report": 1}
-
-
-def test_a_new_encoder_is_trained_once_for_the_selection(finished):
-    planned = with_setting(finished, "x.yaml", "encoders", "audio", "ast", value=AST)
-    tables = {"compare_encoders audio": 1, "make_tables": 1, "make_report": 1}
-    assert planned == {"make_demo_ast": 1, "fine_tune audio": 1, "embed audio": 1} | tables
+    assert with_setting(finished, "x.yaml", "selection", value=None) == {}
+    assert with_setting(finished, "x.yaml", "selection", value=None, targets=["paper"]) == {"make_paper": 1}
 
 
 def test_setting_of_a_classifier(finished):
@@ -159,6 +161,13 @@ def test_touched_files_run_nothing(finished):
         ),
         ("classification", "rest = data.parts", "rest = 0 + data.parts", RESULTS),
         ("figures", "RASTER_FROM = 1000", "RASTER_FROM = 1001", {"make_figures": 1, "make_report": 1}),
+        (
+            "words",
+            '"labelled turn without words"',
+            '"turn without words"',
+            {"index_words": 1, "list_problems": 1, "make_report": 1},
+        ),
+        ("clip_text", '"no_words", "the', '"no_words", "its', {f"cut_text {d}": 1 for d in DIALOGS} | trained("text")),
         ("report", 'SEVERITIES = ("error"', 'SEVERITIES = ("e"', {"make_report": 1}),
         ("training", "# before the head's random weights are drawn", "# changed", {}),
         ("job", 'f"error: {error}"', 'f"Error: {error}"', {}),
@@ -290,3 +299,14 @@ def test_the_slice_has_a_report_and_scores(finished):
     assert {"majority", "text-bert", "audio-wav2vec2", "video-videomae", "chosen"} <= set(scores.system)
     assert len(list((results / "figures").glob("figure*.svg"))) == 12
     assert not list((results / "resume").glob("*/*/*/*/*"))
+
+
+def test_the_slice_has_the_papers_tables_and_figures(finished):
+    paper = finished.folder / "results/tree/slice/paper"
+    assert {path.stem for path in paper.iterdir()} == {
+        "index",
+        *(f"table{k}" for k in range(1, 8)),
+        *(f"figure{k:02}" for k in range(1, 13)),
+    }
+    frame = read_parquet(paper.parent / "selection/text.parquet").to_pandas()
+    assert set(frame.encoder) == {"bert", "distilbert"} and set(frame.part) == {"val", "test"}

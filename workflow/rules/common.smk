@@ -10,7 +10,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import validate
 
-RESOURCES = Path(workflow.basedir) / "resources"
+# Relative, or all that was made of them would be made again once the project's folder has moved.
+RESOURCES = Path(os.path.relpath(Path(workflow.basedir) / "resources"))
 SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
@@ -166,6 +167,21 @@ def encoder_of(modality):
         return config["fusion"][modality]
     with checkpoints.choose_encoder.get(modality=modality).output[0].open() as file:
         return json.load(file)["encoder"]
+
+
+def once_chosen(paths):
+    """`paths` as an input that waits until the encoders are chosen, where any is.
+
+    For every job below a choice: Snakemake 9.27 looks again at those alone that wait for a checkpoint themselves, and would
+    run the others for a choice that came out the same.
+    """
+
+    def when_chosen(wildcards):
+        for modality in CHOICES:
+            encoder_of(modality)
+        return [path.format(**wildcards) for path in paths]
+
+    return when_chosen if CHOICES else paths
 
 
 def ordered(settings):

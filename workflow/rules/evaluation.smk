@@ -1,15 +1,16 @@
 """Score every system and choose the final one. In: predictions and splits. Out: evaluation/, and folds/ for one alone."""
 
+PREDICTIONS = [
+    f"results/<corpus>/<run>/predictions/{name}/{{split}}/seed{{seed}}.parquet"
+    for classifier in CLASSIFIERS
+    for name in systems_of(classifier)
+]
+
 
 rule evaluate:
     input:
         splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
-        predictions=expand(
-            "results/<corpus>/<run>/predictions/{system}/{split}/seed{seed}.parquet",
-            system=[name for classifier in CLASSIFIERS for name in systems_of(classifier)],
-            split=SPLITS,
-            seed=SEEDS,
-        ),
+        predictions=once_chosen(expand(PREDICTIONS, split=SPLITS, seed=SEEDS)),
     output:
         scores="results/<corpus>/<run>/evaluation/scores.parquet",
         per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
@@ -34,13 +35,8 @@ rule evaluate:
 
 rule evaluate_fold:
     input:
-        splits="results/<corpus>/<run>/splits/{split}.parquet",
-        predictions=lambda w: expand(
-            "results/<corpus>/<run>/predictions/{system}/{split}/seed{seed}.parquet",
-            system=[name for classifier in CLASSIFIERS for name in systems_of(classifier)],
-            split=w.split,
-            seed=SEEDS,
-        ),
+        splits=["results/<corpus>/<run>/splits/{split}.parquet"],
+        predictions=once_chosen(expand(PREDICTIONS, seed=SEEDS, allow_missing=True)),
     output:
         scores="results/<corpus>/<run>/folds/{split}/scores.parquet",
         per_class="results/<corpus>/<run>/folds/{split}/per_class.parquet",

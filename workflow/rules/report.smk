@@ -10,14 +10,12 @@ def runs(pattern, splits=SPLITS):
     ]
 
 
-def compared(pattern):
-    """A path pattern of encoders, for every encoder and seed of the selection."""
-    if not SELECTION:
-        return []
+def compared(pattern, modalities):
+    """A path pattern of encoders, for every encoder of some modalities and every seed of the selection."""
     return [
         path
-        for modality, encoders in CANDIDATES.items()
-        for path in expand(pattern, modality=modality, encoder=encoders, split=SELECTION, seed=SEEDS)
+        for modality in modalities
+        for path in expand(pattern, modality=modality, encoder=CANDIDATES[modality], split=SELECTION, seed=SEEDS)
     ]
 
 
@@ -26,8 +24,16 @@ def tables(folder, names):
     return [f"{folder}/{name}.{kind}" for name in names for kind in outputs.TABLE_FORMATS]
 
 
-COMPARISONS = [f"results/{CORPUS}/{RUN}/selection/{modality}.parquet" for modality in MODALITIES if SELECTION]
-TABLE_NAMES = outputs.table_names(MODALITIES, bool(SELECTION))
+def comparisons(modalities):
+    """The comparison of the encoders of each modality."""
+    return [f"results/{CORPUS}/{RUN}/selection/{modality}.parquet" for modality in modalities]
+
+
+# Only where an encoder is chosen do the results rest on the comparison; without a choice it is made for the paper's tables
+# alone, for it costs a training for each encoder that is not in the folds.
+COMPARED = [m for m in MODALITIES if m in CHOICES]
+TABLE_NAMES = outputs.table_names(MODALITIES, COMPARED)
+PAPER_TABLES = [n for n in outputs.table_names(MODALITIES, MODALITIES if SELECTION else []) if n.startswith("table")]
 FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(MODALITIES) for kind in outputs.FIGURE_FORMATS]
 PROTOCOL = {
     "classes": CLASSES,
@@ -45,9 +51,9 @@ FIGURE_SPLIT = f"session{config['figure_fold']}"
 
 rule make_tables:
     input:
-        scores="results/<corpus>/<run>/evaluation/scores.parquet",
+        scores=once_chosen(["results/<corpus>/<run>/evaluation/scores.parquet"]),
         per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
-        selection=COMPARISONS,
+        selection=comparisons(COMPARED),
     output:
         tables(f"results/{CORPUS}/{RUN}/tables", TABLE_NAMES),
     log:
@@ -69,11 +75,11 @@ rule make_tables:
 
 rule make_fold_tables:
     input:
-        scores="results/<corpus>/<run>/folds/{split}/scores.parquet",
+        scores=once_chosen(["results/<corpus>/<run>/folds/{split}/scores.parquet"]),
         per_class="results/<corpus>/<run>/folds/{split}/per_class.parquet",
         selection=[],
     output:
-        tables(f"results/{CORPUS}/{RUN}/folds/{{split}}/tables", outputs.table_names(MODALITIES, selection=False)),
+        tables(f"results/{CORPUS}/{RUN}/folds/{{split}}/tables", outputs.table_names(MODALITIES)),
     log:
         "results/<corpus>/<run>/logs/make_fold_tables/{split}.log",
     conda:
@@ -98,7 +104,7 @@ for split in SPLITS:
         name:
             split
         input:
-            f"results/<corpus>/<run>/folds/{split}/tables/headline.csv",
+            once_chosen([f"results/<corpus>/<run>/folds/{split}/tables/headline.csv"]),
 
 
 rule make_figures:
@@ -137,8 +143,8 @@ rule make_report:
         problems="results/<corpus>/problems.tsv",
         splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
         embeddings=lambda w: runs(EMBEDDING),
-        trainings=lambda w: sorted({*runs(f"{ENCODER}/training.json"), *compared(f"{ENCODER}/training.json")}),
-        selection=COMPARISONS,
+        trainings=lambda w: sorted({*runs(f"{ENCODER}/training.json"), *compared(f"{ENCODER}/training.json", COMPARED)}),
+        selection=comparisons(COMPARED),
         scores="results/<corpus>/<run>/evaluation/scores.parquet",
         per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
         chosen="results/<corpus>/<run>/evaluation/chosen.tsv",
@@ -170,12 +176,12 @@ rule make_paper:
     input:
         scores="results/<corpus>/<run>/evaluation/scores.parquet",
         per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
-        selection=COMPARISONS,
+        selection=comparisons(MODALITIES if SELECTION else []),
         histories=lambda w: runs(f"{ENCODER}/history.parquet"),
         numbers=str(RESOURCES / "paper_numbers.tsv"),
         figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES if name.startswith("figure")],
     output:
-        tables(f"results/{CORPUS}/{RUN}/paper", [name for name in TABLE_NAMES if name.startswith("table")]),
+        tables(f"results/{CORPUS}/{RUN}/paper", PAPER_TABLES),
         [f"results/{CORPUS}/{RUN}/paper/{name}" for name in FIGURES if name.startswith("figure")],
         page="results/<corpus>/<run>/paper/index.html",
     log:
@@ -213,4 +219,4 @@ rule make_paper:
 rule paper:
     """Target: the paper's tables and figures, by number, with its known numbers beside ours."""
     input:
-        "results/<corpus>/<run>/paper/index.html",
+        once_chosen(["results/<corpus>/<run>/paper/index.html"]),

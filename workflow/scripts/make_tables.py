@@ -3,7 +3,7 @@ from emofuse.tables import make_tables
 
 with job(snakemake.log[0]):
     make_tables(
-        scores=snakemake.input.scores,
+        scores=snakemake.input.scores[0],
         per_class=snakemake.input.per_class,
         selection=list(snakemake.input.selection),
         folder=snakemake.params.folder,

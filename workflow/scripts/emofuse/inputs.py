@@ -160,6 +160,7 @@ def read_frames(path, wanted):
 
     wanted, found = list(wanted), 0
     with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1  # the clips are small, and loader workers many
         for number, frame in enumerate(container.decode(video=0)):
             if number == wanted[found]:
                 yield frame.to_ndarray(format="rgb24")

@@ -27,14 +27,14 @@ CLASS_TITLES = {
 }
 
 
-def table_names(modalities, selection):
+def table_names(modalities, compared=()):
     """Names of the tables of a run, in reading order; fusion tables need at least two modalities.
 
-    selection: whether the encoders were compared on one fold, for tables 1 to 3.
+    compared: the modalities whose encoders were compared on one fold, for tables 1 to 3.
     """
-    compared = [name for modality, name in SELECTION_TABLES.items() if modality in modalities and selection]
+    selection = [name for modality, name in SELECTION_TABLES.items() if modality in compared]
     fusion = ["table5", "table6"] if len(list(modalities)) > 1 else []
-    return ["headline", *compared, "table4", *fusion, "table7"]
+    return ["headline", *selection, "table4", *fusion, "table7"]
 
 
 def figure_names(modalities):

@@ -78,8 +78,9 @@ def build_tables(scores, per_class, modalities, classes, final_system="validatio
         "table6": lambda: fusion(scores, "late", "table6"),
         "table7": lambda: classes_of_final_system(per_class, classes),
     }
-    compared = {table.name: table for table in map(encoders, selection)}
-    return {name: compared.get(name) or makers[name]() for name in table_names(modalities, bool(compared))}
+    compared = {Path(path).stem: encoders(path) for path in selection}
+    makers |= {table.name: lambda table=table: table for table in compared.values()}
+    return {name: makers[name]() for name in table_names(modalities, compared)}
 
 
 def read_test(path):

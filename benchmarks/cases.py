@@ -1,0 +1,420 @@
+"""Measures one case of the benchmark: one encoder under one setting, in a process of its own."""
+
+import copy
+import os
+import platform
+import resource
+import time
+import warnings
+
+import material
+import numpy as np
+import torch
+import transformers
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import (
+    AutoModelForAudioClassification,
+    AutoModelForSequenceClassification,
+    AutoModelForVideoClassification,
+)
+from transformers.data.data_collator import torch_default_data_collator
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from emofuse import inputs as emofuse_inputs
+from emofuse.architectures import build
+from emofuse.clip_files import clip_path
+from emofuse.devices import prepare_device
+from emofuse.encoders import EmotionClassifier
+from emofuse.inputs import SHORTEST, AudioInputs, Collator, TurnDataset, make_inputs
+
+CLASSES = 4
+EXAMPLE_TOKENS = 128  # run_glue.py: max_seq_length, with pad_to_max_length
+WHOLE_TURN = 3_600  # seconds; run_audio_classification.py does not cut what it evaluates
+HEADS = {
+    "text": AutoModelForSequenceClassification,
+    "audio": AutoModelForAudioClassification,
+    "video": AutoModelForVideoClassification,
+}
+
+# Nominal dense bf16 rates (FLOP/s) by the name that the driver gives; NVIDIA's data sheets of the H200, H100 and A100, whose
+# rates with sparsity are twice these. Other devices are measured.
+PEAKS = {
+    "NVIDIA H200": 989e12,
+    "NVIDIA H100 80GB HBM3": 989e12,
+    "NVIDIA A100-SXM4-40GB": 312e12,
+    "NVIDIA A100-SXM4-80GB": 312e12,
+    "NVIDIA A100-PCIE-40GB": 312e12,
+    "NVIDIA A100 80GB PCIe": 312e12,
+}
+
+
+def measure(case):
+    """Train and evaluate for some steps; a dict of what was measured, all numbers plain Python.
+
+    case: encoder, modality, setting (emofuse | compiled | example), settings (its config entries), training (the config's),
+    device (auto | cuda | cpu), threads (None: as the setting has it), workers, tiny, steps, warmup (steps that are not
+    timed), clips (folder), manifest (turn id -> frames), turns ({part: number of turns}), decode (False: pictures come
+    from memory).
+    """
+    transformers.logging.set_verbosity_error()
+    # devices.py asks for deterministic operations; PyTorch warns of each that CUDA has in no such form.
+    warnings.filterwarnings("ignore", message=".*deterministic")
+    example = case["setting"] == "example"
+    device = _prepare(case, example)
+    if not case["decode"]:
+        emofuse_inputs.read_frames = material.generated_frames
+    transformers.set_seed(0)
+    backbone, processor = build(case["encoder"], material.made_up_words(), tiny=case["tiny"])
+    make = _example if example else _emofuse
+    model, train_inputs, eval_inputs = make(case, backbone, processor)
+    backbone = model.base_model if example else backbone  # the example's own; the other's memory is freed
+    bf16 = not example and device == "cuda" and torch.cuda.is_bf16_supported()
+    bench = Bench(case, device, bf16, 0 if example else case["workers"])
+
+    flops = _per_turn_flops(backbone, train_inputs, case)
+    model.to(device).train()
+    if case["setting"] == "compiled":
+        model.compile(dynamic=True)
+    train = bench.train(model, train_inputs, grouped=not example)
+    if device == "cuda":
+        memory = torch.cuda.max_memory_allocated()
+    else:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    model.eval()
+    validation = bench.evaluate(model, eval_inputs, "val", in_order=True)
+    # The examples make no embeddings; their encoder would read the corpus as it reads the validation part.
+    embedding = validation if example else bench.evaluate(model, eval_inputs, "all", in_order=False)
+
+    useful = sum(flops[index % len(flops)] for batch in train["batches"] for index in batch)
+    peak, source = _peak_rate(device, bf16)
+    settings = case["settings"]
+    return {
+        "encoder": case["encoder"],
+        "modality": case["modality"],
+        "setting": case["setting"],
+        "device": torch.cuda.get_device_name() if device == "cuda" else _processor_name(),
+        "precision": "bf16 autocast" if bf16 else "fp32",
+        "attention": backbone.config._attn_implementation,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "batch_size": settings["batch_size"],
+        "eval_batch_size": settings["eval_batch_size"],
+        "loader_workers": bench.workers,
+        "threads": torch.get_num_threads(),
+        "onednn": device == "cpu" and torch.backends.mkldnn.enabled,
+        "steps": len(train["batches"]),
+        "seconds": train["seconds"],
+        "cpu_seconds": train["cpu_seconds"],
+        "turns_per_second": train["turns_per_second"],
+        "waiting_share": train["waiting_share"],
+        "start_seconds": train["start_seconds"],
+        "peak_memory_mb": memory / 2**20,
+        "useful_flops_per_turn": useful / train["turns"],
+        "peak_flops": peak,
+        "peak_source": source,
+        "utilisation": useful / train["seconds"] / peak,
+        "validation_turns_per_second": validation["turns_per_second"],
+        "embedding_turns_per_second": embedding["turns_per_second"],
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "cuda": torch.version.cuda},
+    }
+
+
+def _prepare(case, example):
+    """The device; PyTorch is set up as emofuse does it, or left as it ships."""
+    if not example:
+        return prepare_device(case["device"], case["threads"] or case["training"]["threads"])
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    if case["threads"]:
+        torch.set_num_threads(case["threads"])
+    return "cuda" if case["device"] != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _emofuse(case, backbone, processor):
+    """The classifier and inputs of emofuse's training; the same inputs evaluate."""
+    settings = case["settings"]
+    model = EmotionClassifier(backbone, CLASSES, settings["pooling"], settings["dropout"])
+    inputs = make_inputs(case["modality"], processor, backbone.config, settings)
+    return model, inputs, inputs
+
+
+def _example(case, backbone, processor):
+    """The model and inputs of Transformers' examples (see README.md), for training and for evaluation."""
+    settings, modality = case["settings"], case["modality"]
+    config = backbone.config
+    config.num_labels = CLASSES
+    model = HEADS[modality].from_config(config)
+    if modality == "text":
+        inputs = PaddedText(processor)
+        return model, inputs, inputs
+    if modality == "audio":
+        if hasattr(model, "freeze_feature_encoder"):
+            model.freeze_feature_encoder()  # run_audio_classification.py does, unless it is told otherwise
+        return model, OneSlice(processor, settings["max_seconds"]), OneSlice(processor, WHOLE_TURN)
+    inputs = make_inputs("video", processor, config, settings)
+    return model, inputs, inputs
+
+
+class PaddedText:
+    """Text as run_glue.py has it: tokenised once before training, every turn padded to the same length."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.max_tokens = min(EXAMPLE_TOKENS, tokenizer.model_max_length)
+        self.ready = {}
+
+    def prepare(self, paths):
+        """Tokenise the files `paths`, before any time is taken."""
+        for path in set(paths) - set(self.ready):
+            self.ready[path] = dict(
+                self.tokenizer(
+                    path.read_text(encoding="utf-8").strip(),
+                    padding="max_length",
+                    truncation=True,
+                    max_length=self.max_tokens,
+                )
+            )
+
+    def windows(self, path, length, rng=None):
+        """The turn's token ids and attention mask, as lists."""
+        return [self.ready[path]]
+
+    def batch(self, windows):
+        """Token ids and attention mask, int64 (W, EXAMPLE_TOKENS)."""
+        return torch_default_data_collator(windows)
+
+
+class OneSlice(AudioInputs):
+    """Sound as run_audio_classification.py has it: one slice of each turn, in training a random one."""
+
+    def windows(self, path, length, rng=None):
+        """A list of one float32 waveform; without `rng` the turn's beginning, at most as much as AudioInputs gives."""
+        return super().windows(path, length, rng)[:1]
+
+
+class Bench:
+    """Runs a model over batches that stand for an epoch, and takes the time."""
+
+    def __init__(self, case, device, bf16, workers):
+        self.case, self.device, self.bf16, self.workers = case, device, bf16, workers
+        self.settings = case["settings"]
+        self.example = case["setting"] == "example"
+
+    def train(self, model, inputs, grouped):
+        """Time training steps: batches of like length (grouped) or random ones; see `_timed` for what it returns."""
+        # The settings of Trainer's default optimiser, adamw_torch_fused.
+        optimizer = torch.optim.AdamW(
+            [p for p in model.parameters() if p.requires_grad], lr=self.settings["learning_rate"], fused=True
+        )
+        data = self._data(inputs, "train", seed=0)
+        if grouped:
+            order = list(LengthGroupedSampler(self.settings["batch_size"], lengths=data.lengths))
+        else:
+            order = torch.randperm(len(data)).tolist()
+
+        def step(batch):
+            with self._autocast(self.bf16):
+                loss = self._forward(model, batch)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return self._timed(data, order, self.settings["batch_size"], step, getattr(inputs, "most", np.inf))
+
+    def evaluate(self, model, inputs, part, in_order):
+        """Time evaluation: of the validation part, in the order of its turns, as Trainer does it, or of all turns, sorted by
+        length and without autocast, as embedding.py does it."""
+        data = self._data(inputs, part, seed=None)
+        order = list(range(len(data))) if in_order else np.argsort(data.lengths, kind="stable").tolist()
+
+        def step(batch):
+            with torch.inference_mode(), self._autocast(self.bf16 and in_order):
+                self._forward(model, batch).cpu()
+
+        return self._timed(data, order, self.settings["eval_batch_size"], step, np.inf)
+
+    def _data(self, inputs, part, seed):
+        """A TurnDataset of as many turns as the part of a real fold has; they take turns on the clips that were written."""
+        turns = list(self.case["manifest"])
+        turns = [turns[i % len(turns)] for i in range(self.case["turns"][part])]
+        labels = np.arange(len(turns)) % CLASSES
+        data = TurnDataset(
+            inputs, self.case["clips"], self.case["modality"], turns, self.case["manifest"], labels, seed
+        )
+        if isinstance(inputs, PaddedText):
+            inputs.prepare(data.paths)
+        return data
+
+    def _autocast(self, wanted):
+        return torch.autocast(self.device, torch.bfloat16, enabled=wanted)
+
+    def _forward(self, model, batch):
+        """The loss of a batch, which is first brought to the device."""
+        inputs = {name: tensor.to(self.device) for name, tensor in batch["inputs"].items()}
+        turn, labels = batch["window_turn"].to(self.device), batch["labels"].to(self.device)
+        if self.example:
+            return model(**inputs, labels=labels[turn]).loss
+        return model(inputs, turn, labels)["loss"]
+
+    def _timed(self, data, order, batch_size, step, most):
+        """Run `warmup` steps, then time `steps`; most: the longest part of a turn that is used, in the unit of its length.
+
+        Returns batches (the timed ones, lists of indices), turns, seconds, cpu_seconds (processor time of this process),
+        turns_per_second, waiting_share (of the time in which the device had nothing to do but wait for the next batch) and
+        start_seconds (from the start of the loader's processes to the first batch; 0 without them).
+        """
+        batches = [order[i : i + batch_size] for i in range(0, len(order) - batch_size + 1, batch_size)]
+        sizes = np.array([len(b) * max(min(data.lengths[i], most) for i in b) for b in batches])
+        timed = representative(batches, sizes, self.case["steps"])
+        # The largest batch comes first, as in Trainer's length-grouped epochs, so that memory is that of a whole epoch. The
+        # others are not among the timed ones: the work that a new shape costs shall not be done before.
+        rest = [batch for batch in batches if batch not in timed]
+        warm = [batches[sizes.argmax()], *rest[: self.case["warmup"] - 1]]
+        loader = torch.utils.data.DataLoader(
+            data,
+            batch_sampler=warm + timed,
+            collate_fn=Collator(data.inputs),
+            num_workers=self.workers,
+            pin_memory=self.device == "cuda",
+            multiprocessing_context="fork" if self.workers else None,  # as in a training; this process was spawned
+        )
+        marks = []
+        began = time.perf_counter()
+        iterator = iter(loader)
+        for number in range(len(warm) + len(timed)):
+            if number == len(warm):
+                start, processor = self._now(), time.process_time()
+            before = self._mark()
+            batch = next(iterator)
+            marks.append((before, self._mark()))
+            if number == 0:
+                start_seconds = time.perf_counter() - began if self.workers else 0.0
+            step(batch)
+        seconds, processor = self._now() - start, time.process_time() - processor
+        waiting = sum(self._between(*pair) for pair in marks[len(warm) :])
+        turns = sum(map(len, timed))
+        return {
+            "batches": timed,
+            "turns": turns,
+            "seconds": seconds,
+            "cpu_seconds": processor,
+            "turns_per_second": turns / seconds,
+            "waiting_share": waiting / seconds,
+            "start_seconds": start_seconds,
+        }
+
+    def _now(self):
+        """Seconds, when all that was sent to the device is done."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def _mark(self):
+        """A point in the device's time. On CUDA an event: between one that is recorded after a step and one that is recorded
+        when the next batch is there, the GPU has nothing to do; neither makes the program wait for the GPU."""
+        if self.device == "cpu":
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def _between(self, before, after):
+        """Seconds between two marks."""
+        return after - before if self.device == "cpu" else before.elapsed_time(after) / 1_000
+
+
+def representative(batches, sizes, number):
+    """`number` of the batches, in their order, that stand for all: sorted by size and cut into as many groups, from each
+    the batch whose size is closest to the group's mean. sizes: float (batches,)."""
+    if number >= len(batches):
+        return batches
+    chosen = []
+    for group in np.array_split(np.argsort(sizes, kind="stable"), number):
+        chosen.append(group[np.argmin(np.abs(sizes[group] - sizes[group].mean()))])
+    return [batches[i] for i in sorted(chosen)]
+
+
+def _per_turn_flops(backbone, inputs, case):
+    """FLOPs of one training step on each of the clips alone, without padding: a list in the manifest's order.
+
+    Matrix products and convolutions, forward and backward, as PyTorch counts them on tensors without data; heads, of a few
+    thousand weights, are left out. A polynomial of degree 2 through three lengths gives the others: attention grows with
+    the square of a turn's length, all else with the length.
+    """
+    lengths = np.array(_real_lengths(inputs, case))
+    if len(set(lengths)) <= 3:
+        counted = {length: _count_flops(backbone, int(length)) for length in set(lengths)}
+        return [counted[length] for length in lengths]
+    points = [int(p) for p in np.linspace(lengths.min(), lengths.max(), 3)]
+    fit = np.polynomial.Polynomial.fit(points, [_count_flops(backbone, p) for p in points], 2)
+    return fit(lengths).tolist()
+
+
+def _real_lengths(inputs, case):
+    """Tokens, samples or spectrogram frames of each clip that carry something; 0 for video, whose windows are all alike."""
+    lengths = [int(row["frames"]) for row in case["manifest"].values()]
+    if case["modality"] == "video":
+        return [0] * len(lengths)
+    if case["modality"] == "audio":
+        samples = [min(max(length, SHORTEST), inputs.most) for length in lengths]
+        return [1 + (n - 400) // 160 for n in samples] if inputs.spectrogram else samples
+    texts = [clip_path(case["clips"], "text", turn).read_text(encoding="utf-8").strip() for turn in case["manifest"]]
+    return [len(ids) for ids in inputs.tokenizer(texts, truncation=True, max_length=inputs.max_tokens)["input_ids"]]
+
+
+def _count_flops(backbone, length):
+    """FLOPs of forward and backward pass of one window of `length` (see `_real_lengths`), by a copy without weights."""
+    config = copy.deepcopy(backbone.config)
+    config.apply_spec_augment = False  # multiplies nothing, and needs data
+    kind = config.model_type
+    if kind == "audio-spectrogram-transformer":
+        config.max_length = length
+        shape = (1, length, config.num_mel_bins)
+    elif kind == "videomae":
+        shape = (1, config.num_frames, config.num_channels, config.image_size, config.image_size)
+    else:
+        shape = (1, length)
+    with torch.device("meta"):  # with eager attention, whose products the counter knows on every device
+        model = type(backbone)._from_config(config, attn_implementation="eager").eval()
+        ids = kind in ("bert", "roberta", "distilbert")
+        window = torch.zeros(shape, dtype=torch.int64 if ids else torch.float32)
+    frozen = {name for name, parameter in backbone.named_parameters() if not parameter.requires_grad}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name not in frozen
+    flops = _flops_of_step(model, window)
+    dropped = getattr(config, "layerdrop", 0.0)  # HuBERT leaves out each layer with this probability
+    if dropped:
+        model.encoder.layers = torch.nn.ModuleList()
+        flops = (1 - dropped) * flops + dropped * _flops_of_step(model, window)
+    return flops
+
+
+def _flops_of_step(model, window):
+    with FlopCounterMode(display=False) as counter:
+        model(window).last_hidden_state.sum().backward()
+    return counter.get_total_flops()
+
+
+def _peak_rate(device, bf16):
+    """The device's peak in FLOP/s and where it is from: a data sheet, or a large matrix product in the case's precision."""
+    if device == "cuda" and torch.cuda.get_device_name() in PEAKS:
+        return PEAKS[torch.cuda.get_device_name()], "data sheet, dense bf16"
+    size = 8_192 if device == "cuda" else 2_048
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    best = np.inf
+    for _ in range(3):
+        began = time.perf_counter()
+        _ = a @ b
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - began)
+    return 2 * size**3 / best, f"measured, {'bf16' if bf16 else 'fp32'} product of {size} x {size}"
+
+
+def _processor_name():
+    """The CPU's model, where the system says it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

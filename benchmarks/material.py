@@ -1,0 +1,111 @@
+"""The turns that the benchmark trains on: lengths drawn from turn_lengths.tsv, and text, sound and pictures of that length."""
+
+import wave
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from emofuse.clip_files import clip_path
+from emofuse.store import whole
+
+LENGTHS = Path(__file__).parent / "turn_lengths.tsv"
+SAMPLE_RATE = 16_000
+FRAME_RATE = 30_000 / 1_001
+WORDS_PER_SECOND = 2.6  # of IEMOCAP's transcripts: a turn of mean length has about twelve words
+FILES = {"text": 256, "audio": 256, "video": 64}  # clips that are written; an epoch reads them several times
+HEIGHT, WIDTH = 480, 360  # pixels of the speaker's half of the split screen
+
+
+def read_lengths(path=LENGTHS):
+    """The histogram of turn lengths: seconds where a bin begins and ends (float64), turns in it (int64)."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    begin, end, turns = zip(*(line.split("\t") for line in lines[1:]), strict=True)
+    return np.array(begin, float), np.array(end, float), np.array(turns, int)
+
+
+def draw_seconds(number):
+    """The lengths of `number` turns in seconds, in random order: evenly spaced quantiles of the histogram, so that few turns
+    have the mean and the spread of all."""
+    begin, end, turns = read_lengths()
+    quantiles = (np.arange(number) + 0.5) / number
+    shares = np.concatenate([[0], np.cumsum(turns)]) / turns.sum()
+    seconds = np.interp(quantiles, shares, [begin[0], *end])
+    return np.random.default_rng(0).permutation(seconds)
+
+
+def made_up_words():
+    """2,000 words of one to three syllables, which the encoders' tokenizers keep whole."""
+    rng = np.random.default_rng(0)
+    syllables = [c + v for c in "bdfghjklmnprstvwz" for v in "aeiou"]
+    words = {"".join(rng.choice(syllables, rng.integers(1, 4))) for _ in range(4_000)}
+    return sorted(words)[:2_000]
+
+
+def write_clips(folder, modality, decode):
+    """Write the modality's clips into `folder` and return their manifest, turn id -> {"frames": length}.
+
+    The lengths are in words, samples or video frames, as in the manifests of real clips. decode: whether pictures are
+    written as H.264, which needs PyAV; without it no video is written and `generated_frames` stands in for its decoder.
+    """
+    manifest = {}
+    rng = np.random.default_rng(0)
+    words = made_up_words()
+    for number, seconds in enumerate(draw_seconds(FILES[modality])):
+        turn = f"Ses01F_impro01_F{number:03d}"
+        path = clip_path(folder, modality, turn)
+        if modality == "text":
+            length = max(1, round(seconds * WORDS_PER_SECOND))
+            with whole(path) as file:
+                file.write_text(_sentences(rng.choice(words, length)), encoding="utf-8")
+        elif modality == "audio":
+            length = round(seconds * SAMPLE_RATE)
+            with whole(path) as file:
+                _write_wav(file, rng.normal(0, 3_000, length))
+        else:
+            length = max(1, round(seconds * FRAME_RATE))
+            if decode:
+                with whole(path) as file:
+                    _write_mp4(file, length)
+        manifest[turn] = {"frames": length}
+    return manifest
+
+
+def _sentences(words):
+    """The words with a full stop after every eighth, for punctuation costs tokens."""
+    return " ".join(f"{word}." if i % 8 == 7 else str(word) for i, word in enumerate(words)) + ".\n"
+
+
+def _write_wav(path, samples):
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes(samples.clip(-32_768, 32_767).astype("<i2").tobytes())
+
+
+def _write_mp4(path, frames):
+    """A clip as clips.py writes them, of `frames` pictures."""
+    import av
+
+    from emofuse.clips import X264
+
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=30, options=X264)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for picture in generated_frames(path, range(frames)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+@cache
+def _pictures():
+    """32 pictures, RGB uint8 (HEIGHT, WIDTH, 3), which clips repeat: soft waves that move, with a texture that stays."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    texture = np.random.default_rng(0).normal(0, 4, (HEIGHT, WIDTH, 3))
+    shades = (128 + 60 * np.sin(x / 40 + np.pi * n / 16) + 40 * np.cos(y / 60) for n in range(32))
+    return [(shade[:, :, None] + texture).clip(0, 255).astype(np.uint8) for shade in shades]
+
+
+def generated_frames(path, wanted):
+    """What `emofuse.inputs.read_frames` yields, out of memory instead of a file: resizing stays real, decoding is left out."""
+    pictures = _pictures()
+    return (pictures[number % len(pictures)] for number in wanted)

@@ -1,0 +1,86 @@
+"""The paper's page: every table and figure by number, its known numbers, and the leaks by name."""
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+from report_inputs import CLASSES, make_inputs
+
+from emofuse.configuration import LEAKS
+from emofuse.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_names
+from emofuse.paper import make_paper
+from emofuse.store import read_parquet, read_tsv, write_parquet
+
+NUMBERS = Path(__file__).parents[2] / "resources/paper_numbers.tsv"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_inputs(tmp_path_factory.mktemp("run"))
+
+
+def paper(made, folder, **changes):
+    figures = [
+        made.root / f"figures/{name}.{kind}" for name in figure_names(made.modalities) for kind in FIGURE_FORMATS
+    ]
+    figures = [path for path in figures if path.name.startswith("figure")]
+    for path in figures:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(path.name.encode())
+    arguments = {
+        "scores": made.evaluation("scores.parquet"),
+        "per_class": made.evaluation("per_class.parquet"),
+        "selection": [],
+        "histories": made.histories,
+        "numbers": NUMBERS,
+        "figures": figures,
+        "page": folder / "index.html",
+        "corpus": "demo",
+        "run": "clean",
+        "notice": "Only a <b>demo</b>",
+        "modalities": made.modalities,
+        "classes": CLASSES,
+        "final_system": "validation",
+        "pca_split": "session5",
+        "leaks": {},
+        "settings": {"fusion": {"text": "bert"}},
+    }
+    make_paper(**arguments | changes)
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_everything_is_there_by_number(made, tmp_path):
+    page = paper(made, tmp_path)
+    tables = [f"table{k}" for k in (4, 5, 6, 7)]
+    figures = [f"figure{k:02}" for k in range(1, 13)]
+    expected = {f"{t}.{kind}" for t in tables for kind in TABLE_FORMATS} | {
+        f"{f}.{kind}" for f in figures for kind in FIGURE_FORMATS
+    }
+    assert {path.name for path in tmp_path.iterdir()} == expected | {"index.html"}
+    assert (tmp_path / "figure07.svg").read_bytes() == b"figure07.svg"
+    assert re.findall(r'src="([^"]+)"', page) == [f"{name}.svg" for name in figures]
+    assert [f'id="{name}"' in page for name in tables] == [True] * 4
+    assert "Only a &lt;b&gt;demo" in page and "This run chooses nothing on test turns" in page
+
+
+def test_the_papers_best_system_stands_beside_ours(made, tmp_path):
+    page = paper(made, tmp_path)
+    row = next(line for line in (tmp_path / "table5.md").read_text().splitlines() if line.startswith("| concat"))
+    assert row.split("|")[4].strip() == "75.42" and "75.42" in page
+    assert "The paper's numbers are not known." in (tmp_path / "table4.md").read_text()
+    known = {(row["table"], row["row"]) for row in read_tsv(NUMBERS)}
+    assert known == {("table2", "wav2vec2"), ("table2", "hubert"), ("table2", "ast"), ("table5", "concatenation")}
+
+
+def test_leaks_are_named_and_captions_tell_what_was_watched(made, tmp_path):
+    histories = []
+    for i, path in enumerate(made.histories):
+        table = read_parquet(path)
+        rows = [row | {"part": "test" if row["part"] == "val" else row["part"]} for row in table.to_pylist()]
+        histories.append(tmp_path / f"{i}.parquet")
+        write_parquet(histories[-1], table.from_pylist(rows, schema=table.schema))
+    page = html.unescape(paper(made, tmp_path / "paper", leaks=LEAKS, histories=histories))
+    assert all(name in page and sentence in page for name, sentence in LEAKS.items())
+    assert "Training and test loss of the speech models" in page and "validation loss" not in page
+    assert "Training and validation loss of the speech models" in paper(made, tmp_path / "clean")
