@@ -116,7 +116,7 @@ def make_inputs(root, turns_per_session=60, modalities=tuple(ENCODERS), seeds=(1
             chosen.append(row)
     _evaluation(made, [MAJORITY, *everything, CHOSEN], folds)
     write_tsv(made.evaluation("chosen.tsv"), chosen, list(chosen[0]))
-    _benchmarks(made.root / "benchmarks", folds, modalities)
+    _benchmarks(made.root / "benchmarks", folds, modalities, seeds)
     return made
 
 
@@ -272,14 +272,15 @@ def _evaluation(made, list_, folds):
         write_parquet(made.evaluation(f"{name}.parquet"), pa.Table.from_pylist(rows))
 
 
-def _benchmarks(folder, folds, modalities):
+def _benchmarks(folder, folds, modalities, seeds):
     head = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
     folder.mkdir(parents=True)
     for i, fold in enumerate(folds):
         for rule in ("fine_tune", "embed"):
             for j, modality in enumerate(modalities):
-                path = folder / rule / modality / f"{fold}.tsv"
-                path.parent.mkdir(parents=True, exist_ok=True)
+                (folder / rule).mkdir(exist_ok=True)
                 row = f"{90.25 + i + j}\t0:01:30\t{2100.5 + 10 * i}\t9000\t2000\t2000\t1\t1\t180\t170\n"
-                path.write_text(head + row)
+                for encoder in (ENCODERS[modality], "one-that-is-no-longer-in-the-run"):
+                    path = folder / rule / f"{modality}_{encoder}_{fold}_seed{seeds[0]}.tsv"
+                    path.write_text(head + row)
     (folder / "evaluate.tsv").write_text(head + "0.4213\t0:00:00\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\n")

@@ -201,6 +201,7 @@ def test_encoders_load_as_they_were_made_and_are_equally_wide(name, tmp_path):
     assert weights.keys() == made.state_dict().keys()
     assert all(torch.equal(weights[key], weight) for key, weight in made.state_dict().items())
     assert loaded.config.hidden_size == 64
+    assert loaded.config._attn_implementation == "sdpa"  # PyTorch's fused kernels
 
 
 def test_the_demo_has_every_architecture():

@@ -154,7 +154,7 @@ def test_several_seeds(tmp_path):
 
 
 def test_time_and_memory_by_rule(made):
-    rows = {row["rule"]: row for row in steps([made.root / "benchmarks"])}
+    rows = {row["rule"]: row for row in steps([made.root / "benchmarks"], made.trainings)}
     assert rows["fine_tune"]["jobs"] == 15
     assert rows["fine_tune"]["longest"] == 96.25
     assert rows["fine_tune"]["total"] == pytest.approx(sum(90.25 + i + j for i in range(5) for j in range(3)))

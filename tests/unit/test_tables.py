@@ -124,9 +124,7 @@ def test_files_hold_what_the_tables_hold(inputs, tmp_path, request):
     inputs = request.getfixturevalue(inputs)
     scores, per_class = inputs.evaluation("scores.parquet"), inputs.evaluation("per_class.parquet")
     make_tables(scores, per_class, tmp_path, inputs.modalities, CLASSES)
-    expected = {
-        f"{name}.{ending}" for name in table_names(inputs.modalities) for ending in TABLE_FORMATS
-    }
+    expected = {f"{name}.{ending}" for name in table_names(inputs.modalities) for ending in TABLE_FORMATS}
     assert {path.name for path in tmp_path.iterdir()} == expected
     for name, table in tables_of(inputs).items():
         text = (tmp_path / f"{name}.csv").read_text(encoding="utf-8")

@@ -8,9 +8,11 @@ import pytest
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallback
 
-from emofuse import devices, training
+from emofuse import devices
+from emofuse import training as fine_tuning
 from emofuse.clip_files import COLUMNS
 from emofuse.embedding import embed
+from emofuse.encoders import load_classifier
 from emofuse.errors import EmofuseError
 from emofuse.splits import make_split
 from emofuse.store import read_json, read_metadata, read_parquet, write_parquet, write_tsv
@@ -61,13 +63,13 @@ def corpus(tmp_path_factory):
     (root / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(vocab=str(root / "vocab.txt")).save_pretrained(root / "bert")
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    training.transformers.set_seed(0)
+    fine_tuning.transformers.set_seed(0)
     BertModel(BertConfig(**small, vocab_size=len(words))).save_pretrained(root / "bert")
     return root
 
 
-def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like=None, machine=None):
-    training.fine_tune(
+def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like=None, machine=None, training=None):
+    fine_tuning.fine_tune(
         split=corpus / split,
         manifests=[corpus / "all.manifest.tsv"],
         clips=corpus / "clips",
@@ -75,7 +77,7 @@ def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like
         encoder="bert",
         model=corpus / "bert",
         settings=SETTINGS | {"model": "some/bert"} | (settings or {}),
-        training=TRAINING,
+        training=TRAINING | (training or {}),
         machine=MACHINE | (machine or {}),
         seed=seed,
         output=output,
@@ -140,6 +142,15 @@ def test_a_split_that_says_so_chooses_the_epoch_on_its_test_part(corpus, tmp_pat
     assert len(measured) == SETTINGS["epochs"] and record["best_epoch"] == measured.wa.argmax() + 1
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_it_learns_and_is_saved_as_the_same_encoder(corpus, trained, tmp_path):
+    weights = fine_tune(corpus, tmp_path / "encoder", training={"compile": True})
+    assert weights.keys() == trained[1].keys() and not same(trained[1], weights)
+    assert read_json(tmp_path / "encoder/training.json")["best_wa"] > 0.8
+    assert load_classifier(tmp_path / "encoder", "mean").head.weight.shape == (3, 16)
+
+
 def test_gradient_checkpointing_changes_no_bit(corpus, trained, tmp_path):
     weights = fine_tune(corpus, tmp_path / "encoder", machine={"gradient_checkpointing": True})
     assert same(trained[1], weights)
@@ -155,12 +166,12 @@ def test_interrupted_it_resumes_and_ends_the_same(corpus, trained, tmp_path, mon
             if state.global_step == 8:  # in the third of eight epochs
                 raise Killed
 
-    original = training.LengthGroupedTrainer.__init__
+    original = fine_tuning.LengthGroupedTrainer.__init__
 
     def with_kill(self, callbacks, **arguments):
         original(self, callbacks=[*callbacks, Kill()], **arguments)
 
-    monkeypatch.setattr(training.LengthGroupedTrainer, "__init__", with_kill)
+    monkeypatch.setattr(fine_tuning.LengthGroupedTrainer, "__init__", with_kill)
     with pytest.raises(Killed):
         fine_tune(corpus, tmp_path / "encoder")
     assert not (tmp_path / "encoder").exists()

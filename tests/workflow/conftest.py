@@ -1,5 +1,6 @@
 """A copy of the project in which Snakemake runs, and a finished run of a slice of the demo."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -55,11 +56,13 @@ class Project:
     def write_config(self, name, config):
         (self.folder / name).write_text(yaml.safe_dump(config), encoding="utf-8")
 
-    def snakemake(self, *arguments, configs=("config/demo.yaml", "slice.yaml")):
+    def snakemake(self, *arguments, configs=("config/demo.yaml", "slice.yaml"), environment=None):
         """Run snakemake; the finished process, with both outputs together as `stdout`."""
+        environment = os.environ | (environment or {})
         files = ["--configfile", *configs] if configs else []
         command = [sys.executable, "-m", "snakemake", *files, "--cores", "2", *arguments]
-        return subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.run(command, cwd=self.folder, env=environment, **streams)
 
     def planned(self, *arguments, configs=("config/demo.yaml", "slice.yaml")):
         """The jobs that a run would start, as {job: number}: "fine_tune text", "cut_video Ses01F_impro01", "evaluate".

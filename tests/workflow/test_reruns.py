@@ -121,6 +121,7 @@ def test_settings_that_change_no_result_run_nothing(finished):
         )
         == {}
     )
+    assert with_setting(finished, "x.yaml", "allow_leaks", value=["epoch_on_test"]) == {}
     assert with_setting(finished, "x.yaml", "corpus", value={"assert_counts": False, "sessions": [3, 1, 2]}) == {}
     assert with_setting(finished, "x.yaml", "classes", "hap", value=["exc", "hap"]) == {}
 

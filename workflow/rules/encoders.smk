@@ -23,7 +23,7 @@ def encoder_files(wildcards):
         return [f"{model}/{name}" for name in demo_plan.encoder_files(DEMO_ENCODERS[model])]
     if is_local(model):
         return sorted(str(path) for path in Path(model).glob("[!.]*") if path.is_file())
-    return f"{model_folder(wildcards.modality, wildcards.encoder)}/download.json"
+    return [f"{model_folder(wildcards.modality, wildcards.encoder)}/download.json"]
 
 
 def chosen_epoch(wildcards):

@@ -119,7 +119,7 @@ def make_report(
         sections=figure_sections(figures, modalities, pca_split, watched),
         left_out=left_out,
         problems=problem_kinds(read_tsv(problems)),
-        steps=steps(benchmarks),
+        steps=steps(benchmarks, trainings),
         models=models,
         versions=versions(models),
     )
@@ -166,7 +166,7 @@ def cautions(findings, folds, turns, class_of, left_out, fused, final_system, ch
     said = [
         (
             "Chance",
-            f"One point of WA is {n / 100:.0f} turns. Were the turns independent, chance alone would move this WA by "
+            f"One point of WA is {n / 100:.1f} turns. Were the turns independent, chance alone would move this WA by "
             f"±{margin:.1f} points (95 %); turns of one dialog and one speaker are alike, so the margin is wider. This "
             "report holds no significance test: take small differences as ties.",
         )
@@ -477,12 +477,18 @@ def problem_kinds(problems):
 # Cost and versions
 
 
-def steps(benchmarks):
-    """By rule, from Snakemake's benchmark files: jobs, seconds in all, the longest job, peak memory in MB (or None)."""
+def steps(benchmarks, trainings):
+    """By rule, from Snakemake's benchmark files: jobs, seconds in all, the longest job, peak memory in MB (or None).
+
+    Models that are no longer in the run have left files behind; only those of `trainings` count.
+    """
+    trained = {"_".join(Path(path).parts[-5:-1]) for path in trainings}  # modality_encoder_split_seed0
     rules = {}
     for folder in map(Path, benchmarks):
         for path in sorted(folder.rglob("*.tsv")):
             place = path.relative_to(folder)
+            if place.parts[0] in ("fine_tune", "embed") and path.stem not in trained:
+                continue
             rule = rules.setdefault(place.parts[0] if len(place.parts) > 1 else place.stem, [])
             with open(path, encoding="utf-8", newline="") as file:
                 rule += [
