@@ -28,18 +28,12 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
 
 
-def models(wildcards):
-    """Every file of every encoder that is trained for the run."""
-    patterns = [*rules.fine_tune.output, *rules.embed.output]
-    return sorted({path for pattern in patterns for path in [*runs(pattern, ALL_SPLITS), *compared(pattern, COMPARED)]})
-
-
 rule all:
     default_target: True
     input:
         "results/<corpus>/<run>/report.html",
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
         [path for modality in MODALITIES for path in manifests(modality)],
-        models,
+        [models(modality) for modality in MODALITIES],
         expand(PREDICTIONS, split=SPLITS, seed=SEEDS),
         rules.make_tables.output,

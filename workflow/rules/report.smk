@@ -1,11 +1,11 @@
 """Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and paper/."""
 
 
-def runs(pattern, splits=SPLITS):
-    """A path pattern of encoders, for every modality's encoder, each of `splits`, and every seed of the run."""
+def runs(pattern, splits=SPLITS, modalities=MODALITIES):
+    """A path pattern of encoders, for each modality's encoder of the folds, each of `splits`, and every seed of the run."""
     return [
         path
-        for modality in MODALITIES
+        for modality in modalities
         for path in expand(pattern, modality=modality, encoder=encoder_of(modality), split=splits, seed=SEEDS)
     ]
 
@@ -17,6 +17,21 @@ def compared(pattern, modalities):
         for modality in modalities
         for path in expand(pattern, modality=modality, encoder=CANDIDATES[modality], split=SELECTION, seed=SEEDS)
     ]
+
+
+def models(modality):
+    """An input function: every file of the encoders that are trained for one modality of the folds, and of its choice.
+
+    A function each, so that the trainings of one modality do not wait until the encoder of another one is chosen.
+    """
+    patterns = [*rules.fine_tune.output, *rules.embed.output]
+    choice = [modality] if modality in CHOICES else []
+
+    def files(wildcards):
+        found = [[*runs(pattern, ALL_SPLITS, [modality]), *compared(pattern, choice)] for pattern in patterns]
+        return sorted({path for paths in found for path in paths})
+
+    return files
 
 
 def tables(folder, names):
@@ -105,6 +120,7 @@ for split in SPLITS:
             split
         input:
             once_chosen([f"results/<corpus>/<run>/folds/{split}/tables/headline.csv"]),
+            comparisons(COMPARED),
 
 
 rule make_figures:
@@ -220,3 +236,5 @@ rule paper:
     """Target: the paper's tables and figures, by number, with its known numbers beside ours."""
     input:
         once_chosen(["results/<corpus>/<run>/paper/index.html"]),
+        comparisons(MODALITIES if SELECTION else []),
+        [models(modality) for modality in MODALITIES],
