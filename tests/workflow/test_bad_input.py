@@ -138,3 +138,22 @@ def test_refit_adds_a_training_and_an_embedding_of_each_encoder_and_fold(project
     encoders = [f"{rule} {modality}" for rule in ("fine_tune", "embed") for modality in ("text", "audio", "video")]
     added = {job: after[job] - before[job] for job in after if after[job] != before[job]}
     assert added == {"make_split": 5} | dict.fromkeys(encoders, 5)
+
+
+def test_a_root_and_words_that_look_like_code_are_only_a_name_and_words(project):
+    root = release_tree.make_release(project.folder / "it's $(touch run) `touch run`; touch run & re lease")
+    transcript = release.transcript_path(root, DIALOG)
+    transcript.write_text(transcript.read_text() + "<script>document.title='run'</script>: $(touch run)\n")
+    project.write_config("odd.yaml", {"corpus": {"name": "odd", "root": str(root)}})
+    done = project.snakemake("check", f"results/odd/clips/text/{DIALOG}.manifest.tsv", configs=["odd.yaml"])
+    assert done.returncode == 0, done.stdout
+    assert not list(project.folder.rglob("run"))
+    assert "<script>document.title='run'</script>" in (project.folder / "results/odd/problems.tsv").read_text()
+
+
+@pytest.mark.parametrize("key", ["run", "corpus.name"])
+def test_names_cannot_leave_results(project, key):
+    section, _, name = key.rpartition(".")
+    value = {name: "../../etc"}
+    project.write_config("out.yaml", {section: value} if section else value)
+    assert f"{key}: '../../etc' is not allowed here" in refused(project, "--dry-run", configs=["out.yaml"])
