@@ -92,6 +92,28 @@ def test_setting_of_a_classifier(finished):
     assert with_setting(finished, "x.yaml", "classifiers", "svm", "C", value=2.0) == expected
 
 
+def test_a_new_classifier(finished):
+    """As if the network had not been in the run so far: its predictions are not there yet."""
+    predictions = finished.folder / "results/tree/slice/predictions"
+    away = finished.folder / "away"
+    away.mkdir()
+    mlp = sorted(predictions.glob("*-mlp"))
+    try:
+        for path in mlp:
+            shutil.move(path, away / path.name)
+        expected = {"classify_mlp": 3, "evaluate": 1} | SHOW
+        assert finished.planned() == expected and len(mlp) == 6
+    finally:
+        for path in away.iterdir():
+            shutil.move(path, predictions / path.name)
+        away.rmdir()
+    assert with_setting(finished, "x.yaml", "classifiers", "mlp", value=None) == {"evaluate": 1} | SHOW
+
+
+def test_another_profile_runs_nothing(finished):
+    assert finished.planned("--workflow-profile", "profiles/slurm") == {}
+
+
 def test_class_mapping(finished):
     planned = with_setting(finished, "x.yaml", "classes", "hap", value=["hap"])
     assert planned == {"make_split": 3} | trained(*MODALITIES)
