@@ -59,6 +59,7 @@ def test_comment_docstring_and_layout_do_not_count(tree):
 
 def test_messages_of_jobs_do_not_count(tree):
     assert changed(tree, "emofuse/job.py", 'f"error: {error}"', 'f"Error: {error}"') == set()
+    assert changed(tree, "emofuse/gpus.py", "pause=5.0", "pause=6.0") == set()
 
 
 def test_script_counts_for_itself_alone(tree):

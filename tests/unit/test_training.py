@@ -1,10 +1,13 @@
 """Fine-tuning: it learns, its test part is not looked at, an interrupted run ends as an undisturbed one, errors are plain."""
 
+import hashlib
+import os
 import shutil
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallback
 
@@ -52,7 +55,8 @@ def corpus(tmp_path_factory):
             (root / f"clips/text/{dialog}/{turn}.txt").write_text(words)
             gone = session == 1 and i == 0
             status = ("no_words", 0, 0) if gone else ("ok", len(words), len(words.split()))
-            manifest.append(dict(zip(COLUMNS, (turn, *status, "", ""), strict=True)))
+            checksum = hashlib.sha256(words.encode()).hexdigest()
+            manifest.append(dict(zip(COLUMNS, (turn, *status, checksum, ""), strict=True)))
     write_tsv(root / "all.manifest.tsv", manifest, COLUMNS)
     names = ("turn_id", "session", "dialog", "speaker", "style", "label")
     write_parquet(root / "turns.parquet", pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
@@ -160,10 +164,12 @@ class Killed(Exception):
     """Stands for a job that is killed in the middle."""
 
 
-def test_interrupted_it_resumes_and_ends_the_same(corpus, trained, tmp_path, monkeypatch, capsys):
+def interrupt(corpus, output, monkeypatch, step=8):
+    """Kill a training before a step (three steps are an epoch): the paths of its checkpoints, the oldest first."""
+
     class Kill(TrainerCallback):
         def on_step_begin(self, args, state, control, **kwargs):
-            if state.global_step == 8:  # in the third of eight epochs
+            if state.global_step == step:
                 raise Killed
 
     original = fine_tuning.LengthGroupedTrainer.__init__
@@ -171,16 +177,52 @@ def test_interrupted_it_resumes_and_ends_the_same(corpus, trained, tmp_path, mon
     def with_kill(self, callbacks, **arguments):
         original(self, callbacks=[*callbacks, Kill()], **arguments)
 
-    monkeypatch.setattr(fine_tuning.LengthGroupedTrainer, "__init__", with_kill)
-    with pytest.raises(Killed):
-        fine_tune(corpus, tmp_path / "encoder")
-    assert not (tmp_path / "encoder").exists()
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(fine_tuning.LengthGroupedTrainer, "__init__", with_kill)
+        with pytest.raises(Killed):
+            fine_tune(corpus, output)
+    assert not output.exists()
+    states = (output.parent / f"{output.name}-state").glob("*/checkpoint-*")
+    return sorted(states, key=lambda path: int(path.name.split("-")[1]))
+
+
+def test_interrupted_it_resumes_and_ends_the_same(corpus, trained, tmp_path, monkeypatch, capsys):
+    interrupt(corpus, tmp_path / "encoder", monkeypatch)  # in the third of eight epochs
     weights = fine_tune(corpus, tmp_path / "encoder")
     assert "resuming from" in capsys.readouterr().out
     assert same(trained[1], weights)
     history = read_parquet(tmp_path / "encoder/history.parquet").to_pandas()
     assert history.equals(read_parquet(trained[0] / "history.parquet").to_pandas())
+
+
+STATE = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+
+
+@pytest.mark.parametrize("name", STATE)
+@pytest.mark.parametrize("left", [0, 0.5])
+def test_a_state_that_was_cut_short_is_not_resumed_from(corpus, trained, tmp_path, monkeypatch, capsys, name, left):
+    *_, last = interrupt(corpus, tmp_path / "encoder", monkeypatch)
+    os.truncate(last / name, int((last / name).stat().st_size * left))
+    assert same(trained[1], fine_tune(corpus, tmp_path / "encoder"))
+    assert f"{last} is removed, for it is damaged or was not finished" in capsys.readouterr().out
+
+
+def test_an_earlier_state_is_resumed_from_where_the_last_is_damaged(corpus, trained, tmp_path, monkeypatch, capsys):
+    first, last = interrupt(corpus, tmp_path / "encoder", monkeypatch, step=14)
+    data = (last / "optimizer.pt").read_bytes()
+    middle = len(data) // 2
+    (last / "optimizer.pt").write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :])  # of its length
+    assert same(trained[1], fine_tune(corpus, tmp_path / "encoder"))
+    output = capsys.readouterr().out
+    assert f"{last} is removed" in output and f"resuming from {first}" in output
+
+
+def test_without_the_best_epochs_weights_it_starts_afresh(corpus, trained, tmp_path, monkeypatch, capsys):
+    best, last = interrupt(corpus, tmp_path / "encoder", monkeypatch, step=14)
+    os.truncate(best / "model.safetensors", 100)
+    assert same(trained[1], fine_tune(corpus, tmp_path / "encoder"))
+    output = capsys.readouterr().out
+    assert f"{last} is removed" in output and f"{best} is removed" in output and "resuming from" not in output
 
 
 def test_state_of_other_settings_is_not_resumed(corpus, trained, tmp_path, capsys):
@@ -196,28 +238,68 @@ def test_a_loss_that_is_not_a_number_is_an_error(corpus, tmp_path):
     assert not (tmp_path / "encoder").exists()
 
 
+def out_of_memory(*arguments, **settings):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_out_of_memory_names_the_settings_to_lower(corpus, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(fine_tuning.EmotionClassifier, "forward", out_of_memory)
+    with pytest.raises(EmofuseError, match=r"Tried to allocate(.|\n)*lower encoders\.text\.bert\.batch_size"):
+        fine_tune(corpus, tmp_path / "encoder")
+    with pytest.raises(EmofuseError, match=r"Tried to allocate(.|\n)*lower encoders\.text\.bert\.eval_batch_size"):
+        embed_all(corpus, trained[0], tmp_path / "store.parquet")
+    assert not (tmp_path / "encoder").exists() and not (tmp_path / "store.parquet").exists()
+
+
+def test_damaged_clips_are_listed_before_training_and_embedding(corpus, trained, tmp_path):
+    copy = tmp_path / "corpus"
+    shutil.copytree(corpus, copy)
+    folder = copy / "clips/text/Ses01F_impro01"
+    os.truncate(folder / "Ses01F_impro01_F001.txt", 0)
+    (folder / "Ses01F_impro01_F002.txt").unlink()
+    faulty = r"not as they were cut: 2\n.*_F001\.txt \(damaged\)\n.*_F002\.txt \(missing\)\nDelete them"
+    with pytest.raises(EmofuseError, match=faulty):
+        fine_tune(copy, tmp_path / "encoder")
+    with pytest.raises(EmofuseError, match=faulty):
+        embed_all(copy, trained[0], tmp_path / "store.parquet")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "head.safetensors", "processor/tokenizer.json"])
+@pytest.mark.parametrize("left", [0, 0.5])
+def test_a_damaged_fine_tuned_encoder_is_a_plain_error(corpus, trained, tmp_path, name, left):
+    shutil.copytree(trained[0], tmp_path / "encoder")
+    path = tmp_path / "encoder" / name
+    os.truncate(path, int(path.stat().st_size * left))
+    with pytest.raises(EmofuseError, match=rf"{path.parent}.* cannot be loaded(.|\n)*Delete that folder and run again"):
+        embed_all(corpus, tmp_path / "encoder", tmp_path / "store.parquet")
+
+
 def test_without_a_gpu_cuda_is_a_plain_error(monkeypatch):
     monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
     with pytest.raises(EmofuseError, match=r"training\.device is 'cuda'"):
         devices.prepare_device("cuda", 1)
 
 
-def test_embeddings_of_every_turn(corpus, trained, tmp_path):
-    output, weights = trained
+def embed_all(corpus, encoder, output):
     embed(
         turns=corpus / "turns.parquet",
         split=corpus / "split.parquet",
         manifests=[corpus / "all.manifest.tsv"],
         clips=corpus / "clips",
-        encoder_folder=output,
+        encoder_folder=encoder,
         modality="text",
         encoder="bert",
         split_name="session3",
         seed=0,
         threads=1,
         machine=MACHINE,
-        output=tmp_path / "store.parquet",
+        output=output,
     )
+
+
+def test_embeddings_of_every_turn(corpus, trained, tmp_path):
+    output, weights = trained
+    embed_all(corpus, output, tmp_path / "store.parquet")
     store, metadata = read_parquet(tmp_path / "store.parquet"), read_metadata(tmp_path / "store.parquet")
     turns = read_parquet(corpus / "turns.parquet").to_pandas()
     assert store["turn_id"].to_pylist() == turns.turn_id.tolist()[1:]

@@ -4,9 +4,11 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"  # before Transformers is imported: encoders are local, compute nodes have no network
 
 from emofuse.embedding import embed
+from emofuse.gpus import lease_gpu
 from emofuse.job import job
 
 with job(snakemake.log[0]):
+    lease_gpu(snakemake.resources.device)
     embed(
         turns=snakemake.input.turns,
         split=snakemake.input.split,

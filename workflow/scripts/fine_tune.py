@@ -3,10 +3,12 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before Transformers is imported: encoders are local, compute nodes have no network
 
+from emofuse.gpus import lease_gpu
 from emofuse.job import job
 from emofuse.training import fine_tune
 
 with job(snakemake.log[0]):
+    lease_gpu(snakemake.resources.device)
     fine_tune(
         split=snakemake.input.split,
         manifests=snakemake.input.manifests,

@@ -14,7 +14,7 @@ def prepare_device(wanted, threads):
     """
     # Before CUDA starts. With several GPUs in sight the Trainer would split each batch over them, another training than the
     # config describes.
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if wanted == "cuda" and not torch.cuda.is_available():
         raise EmofuseError(

@@ -1,0 +1,75 @@
+"""Runs Snakemake on the tests' cluster, with the profile that users have."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+# Every rule but those of the paper and of downloads. The encoder of the text is chosen, for the checkpoint.
+SLICE = {
+    "run": "slice",
+    "corpus": {"name": "slurm", "sessions": [1, 2, 3], "dialogs": "dialogs.txt", "notice": ""},
+    "selection": {"fold": 3},
+    "fusion": {"text": {"choose": "validation"}},
+    "encoders": {
+        "text": {"bert": {"epochs": 1}, "distilbert": {"epochs": 1}, "roberta": None},
+        "audio": {"wav2vec2": {"epochs": 1}, "hubert": None, "ast": None},
+        "video": {"videomae": {"epochs": 1}},
+    },
+    "classifiers": {"xgboost": {"n_estimators": 5}, "mlp": {"max_iter": 20}},
+    "figure_fold": 3,
+}
+DIALOGS = [f"Ses0{session}{scene}" for session in (1, 2, 3) for scene in ("F_impro01", "F_script01_1")]
+RESULTS = "results/slurm/slice"
+# What this cluster needs beyond the profile: it keeps no accounts, and its jobs are short.
+HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"]
+PATIENCE = 600  # seconds that a run may take
+
+
+@dataclass
+class Run:
+    """A finished run: Snakemake's exit code, what it printed, and its SLURM jobs as `Cluster.jobs` gives them."""
+
+    code: int
+    output: str
+    jobs: list
+
+    def rules(self):
+        """The number of SLURM jobs of each rule or group."""
+        return Counter(rule_of(job) for job in self.jobs)
+
+
+def rule_of(job):
+    """The rule, or the group, that a SLURM job is of."""
+    return re.fullmatch(r"rule_(\w+?)(_wildcards_.*)?", job["Comment"])[1]
+
+
+@contextmanager
+def started(cluster, project, *arguments, configs=()):
+    """Snakemake at work, with the slice's config and those in the project's files `configs`; it is ended with the block."""
+    files = ["config/demo.yaml", "slice.yaml", *configs]
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", "--configfile", *files, *HERE]
+    process = subprocess.Popen(
+        [*command, *arguments],
+        cwd=project.folder,
+        env=cluster.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()  # it cancels its jobs
+            process.communicate(timeout=60)
+
+
+def run(cluster, project, *arguments, configs=()):
+    """Run Snakemake to its end."""
+    before = len(cluster.jobs())
+    with started(cluster, project, *arguments, configs=configs) as process:
+        output, _ = process.communicate(timeout=PATIENCE)
+    return Run(process.returncode, output, cluster.jobs()[before:])

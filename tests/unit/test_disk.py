@@ -1,0 +1,55 @@
+"""A full or read-only disk is told from other failures, whoever wrote."""
+
+import errno
+import os
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import BertTokenizerFast
+
+from emofuse.disk import disk_fault
+from emofuse.store import write_parquet
+from small_disk import remount, small_disk
+
+
+def tokenizer(path):
+    """A tokenizer of more words than the disk takes, saved by the library in Rust below Transformers."""
+    vocabulary = {word: i for i, word in enumerate(["[UNK]", "[PAD]", *(f"word{i}" for i in range(50_000))])}
+    BertTokenizerFast(vocab=vocabulary).save_pretrained(path)
+
+
+WRITERS = {
+    "text": lambda path: path.write_text("x" * 2**20),
+    "parquet": lambda path: write_parquet(path, pa.table({"x": np.random.default_rng(0).random(2**18)})),
+    "torch": lambda path: torch.save({"x": torch.zeros(2**18)}, path),
+    "safetensors": lambda path: save_file({"x": torch.zeros(2**18)}, path),
+    "tokenizer": tokenizer,
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_full_disk_is_named_with_what_is_free(writer, tmp_path):
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        with pytest.raises(Exception) as caught:
+            WRITERS[writer](disk / "file")
+        message = disk_fault(caught.value, disk)
+    assert message.startswith("a disk is full (") and "Make space and run the same command again" in message
+    assert f"{disk}: 0 MB free" in message
+
+
+def test_a_read_only_disk_and_a_used_up_quota(tmp_path):
+    with small_disk(tmp_path / "disk", "256k") as disk:
+        remount(disk, "ro")
+        with pytest.raises(OSError) as caught:
+            write_parquet(disk / "file", pa.table({"x": [1]}))
+    assert disk_fault(caught.value, tmp_path).startswith("a file system is read-only (")
+    quota = OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "some/file")
+    assert disk_fault(quota, tmp_path).startswith("a disk quota is used up ([Errno 122]")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, os.strerror(errno.EACCES)), KeyError("x"), RuntimeError("x")])
+def test_other_failures_are_not_the_disks(error):
+    assert disk_fault(error, ".") is None

@@ -1,0 +1,167 @@
+"""Killed jobs, a killed Snakemake, full and read-only disks, damaged files: plain words, nothing lost, the same results."""
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from small_disk import remount, small_disk
+
+pytestmark = pytest.mark.xdist_group("finished")
+
+RUN = "results/tree/slice"
+SCORES = f"{RUN}/evaluation/scores.parquet"
+DIALOG = "Ses02F_impro01"
+CLIPS = "results/tree/clips/video"
+MANIFEST = f"{CLIPS}/{DIALOG}.manifest.tsv"
+ENCODER = f"{RUN}/encoders/text/bert/session2"
+CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
+LOG = f"{RUN}/logs/fine_tune/text/bert/session2/seed0.log"
+# What must come out the same to the bit; the other files of an encoder state how long its training took.
+RESULTS = [
+    *("results/tree/clips/*/*/*", "results/tree/clips/*/*.tsv"),
+    *(f"{RUN}/encoders/*/*/*/*/{name}" for name in ("*.safetensors", "history.parquet")),
+    *(f"{RUN}/{folder}/**/*.parquet" for folder in ("splits", "embeddings", "predictions", "evaluation")),
+]
+
+
+def made(project):
+    """{path: sha256} of all RESULTS that stand under their final names."""
+    paths = (path for pattern in RESULTS for path in project.folder.glob(pattern) if not path.name.startswith("."))
+    return {str(p.relative_to(project.folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
+
+
+def jobs(output):
+    return re.findall(r"^(?:local)?rule (\w+):$", output, re.MULTILINE)
+
+
+def run(project, *arguments):
+    """The output of a run that must succeed."""
+    done = project.snakemake(*arguments)
+    assert done.returncode == 0, done.stdout[-8_000:]
+    return done.stdout
+
+
+def refused(project, *arguments):
+    """The output of a run that must fail without a traceback."""
+    done = project.snakemake(*arguments)
+    assert done.returncode != 0 and "Traceback" not in done.stdout, done.stdout[-8_000:]
+    return done.stdout
+
+
+def job_of(log):
+    """The process that prints into a job's log; None where there is none."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            if os.readlink(f"/proc/{process.pid}/fd/1") == str(log):
+                return process
+    return None
+
+
+def kill(project, who, log, begun, target):
+    """Run a target; SIGKILL the job with this log, or Snakemake itself, as soon as `begun()`; then unlock: the output."""
+    with ThreadPoolExecutor(1) as pool:
+        running, job = pool.submit(project.snakemake, "--", target), None
+        while not running.done():
+            job = job or job_of(project.folder / log)
+            if job and begun():
+                (job if who == "job" else job.parent()).kill()
+                break
+            time.sleep(0.002)
+        else:
+            pytest.fail(f"it was over before it was killed: {running.result().stdout[-4_000:]}")
+        done = running.result()
+    assert done.returncode != 0 and "Traceback" not in done.stdout and not psutil.pid_exists(job.pid)
+    if who == "job":
+        assert "SIGKILL" in done.stdout and log in done.stdout
+    else:
+        assert "--unlock" in refused(project, "--", target)
+        assert "Unlocked" in run(project, "--unlock")
+    return done.stdout
+
+
+@pytest.mark.parametrize("who", ["job", "snakemake"])
+def test_killed_and_started_again_it_ends_the_same(finished, tmp_path, who):
+    project, expected = finished.copy(tmp_path / "project"), made(finished)
+    folder = project.folder
+
+    (folder / MANIFEST).unlink()
+    log = f"results/tree/logs/cut_video/{DIALOG}.log"
+    kill(project, who, log, lambda: len(list((folder / CLIPS / DIALOG).glob("[!.]*.mp4"))) > 2, MANIFEST)
+    assert not (folder / MANIFEST).exists() and made(project).items() < expected.items()
+    assert jobs(run(project, "--", MANIFEST)) == ["cut_video"]
+    assert made(project) == expected and not list((folder / CLIPS).rglob("*.partial"))
+
+    shutil.rmtree(folder / ENCODER)
+    state = folder / RUN / "resume/text/bert/session2/seed0"
+    kill(project, who, LOG, lambda: list(state.glob("*/checkpoint-*/trainer_state.json")), SCORES)
+    assert not list((folder / ENCODER).rglob("*.safetensors")) and made(project).items() < expected.items()
+
+    log, first = f"{RUN}/logs/classify/mlp/session2/seed0.log", f"{RUN}/predictions/early-sum-mlp/session2/seed0.parquet"
+    output = kill(project, who, log, (folder / first).exists, SCORES)
+    assert "resuming from" in (folder / LOG).read_text() and made(project).items() <= expected.items()
+    over = set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output))
+    assert {"fine_tune", "embed"} <= over and "classify_mlp" not in over
+
+    assert set(jobs(run(project, "--", SCORES))) == {*(f"classify_{name}" for name in CLASSIFIERS), "evaluate"} - over
+    assert made(project) == expected and project.planned() == {}
+
+
+def test_full_and_read_only_disk(finished, tmp_path):
+    project, expected = finished.copy(tmp_path / "project"), made(finished)
+    folder, prediction = project.folder, f"{RUN}/predictions/late-sum-svm/session2/seed0.parquet"
+    with small_disk(tmp_path / "disk", "200m") as disk:
+        shutil.move(folder / "results", disk / "results")
+        (folder / "results").symlink_to(disk / "results")
+        shutil.rmtree(folder / ENCODER)
+
+        (disk / "ballast").write_bytes(bytes(shutil.disk_usage(disk).free - 2**20))
+        output = refused(project, "--", SCORES)
+        assert "error: a disk is full (" in output and "0 MB free" in output and LOG in output
+        assert "Make space and run the same command again" in output
+        assert made(project).items() < expected.items() and not (folder / ENCODER / "seed0/training.json").exists()
+        (disk / "ballast").unlink()
+        run(project, "--", SCORES)
+        assert made(project) == expected
+
+        remount(disk, "ro")
+        output = refused(project, "--forcerun", "classify_svm", "--", prediction)
+        assert "Read-only file system" in output
+        remount(disk, "rw")
+        assert project.planned() == {}
+
+
+def cut_short(project, path):
+    """Leave half of a file."""
+    os.truncate(project.folder / path, (project.folder / path).stat().st_size // 2)
+    return path
+
+
+def test_damaged_results_are_named_and_other_jobs_go_on(finished, tmp_path):
+    project = finished.copy(tmp_path / "project")
+    clip = cut_short(project, f"{CLIPS}/{DIALOG}/{DIALOG}_F001.mp4")
+    shutil.rmtree(project.folder / RUN / "encoders/video/videomae/session1")
+    cut_short(project, f"{ENCODER}/seed0/head.safetensors")
+    store = cut_short(project, f"{RUN}/embeddings/audio/wav2vec2/session3/seed0.parquet")
+    (project.folder / "results/tree/problems.tsv").unlink()
+    output = refused(project, "--keep-going")
+    assert f"Clips that are not as they were cut: 1\n  {clip} (damaged)\nDelete them, let `snakemake clips`" in output
+    assert f"error: {ENCODER}/seed0: what was saved of the fine-tuned encoder cannot be loaded" in output
+    assert output.count(f"error: {store} cannot be read as Parquet") == len(CLASSIFIERS)
+    assert (project.folder / "results/tree/problems.tsv").exists()
+
+    (project.folder / clip).unlink()  # as the message says
+    run(project, "clips")
+    assert made(project)[clip] == made(finished)[clip]
+    (project.folder / store).unlink()
+    run(project, "--", store)
+    assert made(project)[store] == made(finished)[store]
+
+    turns = cut_short(project, "results/tree/turns.parquet")
+    assert f"error: {turns} cannot be read as Parquet" in refused(project, "--", f"{RUN}/splits/session1.parquet")
