@@ -1,9 +1,10 @@
 # make demo: set up, run the whole workflow on made-up input, print the headline table.
 # make test: set up, run the tests.
 # make test-slow: set up, train and embed with each architecture at full size (no weights are downloaded).
+# make test-slurm: set up, run a slice of the demo on a SLURM of one node; as root on Debian or Ubuntu it installs SLURM where it is missing.
 # make lint: check the style of Python and Snakemake files.
 # Needs Python 3.11; everything else goes into .venv.
-.PHONY: demo test test-slow lint
+.PHONY: demo test test-slow test-slurm lint
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -20,6 +21,16 @@ test: .venv/installed
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow -s
+
+test-slurm: .venv/installed
+	@PATH="$$PATH:/usr/sbin"; \
+	if ! command -v slurmctld || ! command -v slurmd || ! command -v sbatch || ! command -v munged; then \
+	    if [ "$$(id -u)" != 0 ]; then \
+	        echo "make test-slurm needs SLURM and munge: have root run apt-get install slurm-wlm munge, or run this as root." >&2; exit 1; \
+	    fi; \
+	    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends slurm-wlm munge; \
+	fi >/dev/null
+	$(BIN)/python -m pytest -m slurm --durations 0 tests/slurm
 
 lint: .venv/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow/rules

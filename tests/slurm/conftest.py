@@ -1,6 +1,7 @@
 """A cluster for the tests, and a slice of the demo that has run on it to its report."""
 
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -12,6 +13,8 @@ from workflow.conftest import Project
 
 @pytest.fixture(scope="session")
 def cluster():
+    for number in (signal.SIGINT, signal.SIGTERM):  # however the tests are stopped, the cluster is taken down
+        signal.signal(number, signal.default_int_handler)
     folder = tempfile.mkdtemp(prefix="emofuse-slurm-")
     try:
         with Cluster(folder) as cluster:

@@ -1,13 +1,14 @@
 """Runs Snakemake on the tests' cluster, with the profile that users have."""
 
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-# Every rule but those of the paper and of downloads. The encoder of the text is chosen, for the checkpoint.
+# Few jobs, for each costs seconds: SLURM's, and three starts of Python. The encoder of the text is chosen, for the checkpoint.
 SLICE = {
     "run": "slice",
     "corpus": {"name": "slurm", "sessions": [1, 2, 3], "dialogs": "dialogs.txt", "notice": ""},
@@ -18,14 +19,14 @@ SLICE = {
         "audio": {"wav2vec2": {"epochs": 1}, "hubert": None, "ast": None},
         "video": {"videomae": {"epochs": 1}},
     },
-    "classifiers": {"xgboost": {"n_estimators": 5}, "mlp": {"max_iter": 20}},
+    "classifiers": {"xgboost": None, "mlp": None},
     "figure_fold": 3,
 }
-DIALOGS = [f"Ses0{session}{scene}" for session in (1, 2, 3) for scene in ("F_impro01", "F_script01_1")]
+DIALOGS = [f"Ses0{session}F_impro01" for session in (1, 2, 3)]
 RESULTS = "results/slurm/slice"
 # What this cluster needs beyond the profile: it keeps no accounts, and its jobs are short.
 HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"]
-PATIENCE = 600  # seconds that a run may take
+PATIENCE = 1800  # seconds that a run may take at most; it is minutes on two idle cores
 
 
 @dataclass
@@ -63,13 +64,18 @@ def started(cluster, project, *arguments, configs=()):
         yield process
     finally:
         if process.poll() is None:
-            process.terminate()  # it cancels its jobs
-            process.communicate(timeout=60)
+            process.send_signal(signal.SIGINT)  # it cancels its jobs; SIGTERM would have it wait for them
+            try:
+                process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
 
 
 def run(cluster, project, *arguments, configs=()):
     """Run Snakemake to its end."""
-    before = len(cluster.jobs())
     with started(cluster, project, *arguments, configs=configs) as process:
         output, _ = process.communicate(timeout=PATIENCE)
-    return Run(process.returncode, output, cluster.jobs()[before:])
+    name = re.search(r"^SLURM run ID: (\S+)$", output, re.MULTILINE)
+    assert name, output
+    return Run(process.returncode, output, [job for job in cluster.jobs() if job["JobName"] == name[1]])

@@ -16,6 +16,7 @@ SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from emofuse import clip_files, configuration, demo_plan, fingerprint as fingerprints, hub, outputs, release, systems
+from emofuse.disk import require_writable
 from emofuse.errors import EmofuseError
 
 
@@ -219,7 +220,7 @@ def void_damaged_manifests():
     """
     for modality in MODALITIES:
         for dialog in LABELLED_DIALOGS:
-            gone = clip_files.missing_clips(clips_root(modality), modality, dialog)
+            gone = mistakes_as_messages(clip_files.missing_clips, clips_root(modality), modality, dialog)
             if gone:
                 logger.warning(
                     f"{modality} clips of {dialog} are gone ({', '.join(gone[:3])}, {len(gone)} in all): cut again."
@@ -229,3 +230,8 @@ def void_damaged_manifests():
 
 if workflow.is_main_process:
     void_damaged_manifests()
+
+
+onstart:
+    # Snakemake itself would end with a traceback at the first job.
+    mistakes_as_messages(require_writable, f"results/{CORPUS}/{RUN}")

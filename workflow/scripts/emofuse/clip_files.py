@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from emofuse import store
+from emofuse.errors import EmofuseError, listing
 
 SUFFIXES = {"text": ".txt", "audio": ".wav", "video": ".mp4"}
 COLUMNS = ("turn", "status", "bytes", "frames", "checksum", "note")
@@ -42,6 +43,21 @@ def missing_clips(clips_root, modality, dialog):
         there = set()
     turns = [row["turn"] for row in rows if row["status"] == "ok"]
     return [turn for turn in turns if f"{turn}{SUFFIXES[modality]}" not in there]
+
+
+def require_whole_clips(clips_root, modality, turns, manifest):
+    """Raise EmofuseError with all clips of `turns` that are gone or whose bytes are not those that were cut.
+
+    Reads every clip once, which is what an epoch of training does. manifest: turn -> row, as of `read_manifests`.
+    """
+    paths = {turn: clip_path(clips_root, modality, turn) for turn in turns}
+    states = {path: _state(path, manifest[turn]["checksum"]) for turn, path in paths.items()}
+    faulty = [f"{path} ({state})" for path, state in states.items() if state != "ok"]
+    if faulty:
+        raise EmofuseError(
+            f"Clips that are not as they were cut: {len(faulty)}\n{listing(faulty)}\n"
+            "Delete them, let `snakemake clips` cut their dialogs again, then run again (`snakemake check` looks at all clips)."
+        )
 
 
 def verify_clips(clips_root):

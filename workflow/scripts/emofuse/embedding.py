@@ -7,9 +7,10 @@ import pyarrow as pa
 import torch
 from tqdm import tqdm
 
-from emofuse.clip_files import read_manifests
+from emofuse.clip_files import read_manifests, require_whole_clips
 from emofuse.devices import prepare_device
 from emofuse.encoders import checkpoint_hash, load_classifier, load_processor
+from emofuse.errors import EmofuseError
 from emofuse.inputs import Collator, TurnDataset, make_inputs
 from emofuse.splits import read_split
 from emofuse.store import read_json, read_parquet, write_parquet
@@ -33,6 +34,7 @@ def embed(
     corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()
     left_out = {turn: _reason(manifest[turn]) for turn in corpus if manifest[turn]["status"] != "ok"}
     usable = [turn for turn in corpus if turn not in left_out]
+    require_whole_clips(clips, modality, usable, manifest)
 
     model = load_classifier(encoder_folder, settings["pooling"]).to(device)
     inputs = make_inputs(
@@ -52,7 +54,13 @@ def embed(
     with torch.inference_mode():
         for batch in tqdm(loader, desc=f"embed {modality}", unit="batch"):
             on_device = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
-            result = model(on_device, batch["window_turn"].to(device))
+            try:
+                result = model(on_device, batch["window_turn"].to(device))
+            except torch.OutOfMemoryError as error:
+                raise EmofuseError(
+                    f"the device ran out of memory ({error}).\nEnd what else uses it and run again, or lower"
+                    f" encoders.{modality}.{encoder}.eval_batch_size (the encoder is then trained again)."
+                ) from error
             rows = order[done : done + len(result["logits"])]
             embedding[rows] = result["embedding"].float().cpu().numpy()
             logits[rows] = result["logits"].float().cpu().numpy()

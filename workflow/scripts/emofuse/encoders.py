@@ -1,6 +1,7 @@
 """The one classifier of all modalities (Transformers backbone, pooling, dropout, linear layer), loaded and saved."""
 
 import hashlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -104,9 +105,8 @@ def load_pretrained(folder, modality, setting):
         backbone = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **local)
         processor = PROCESSORS[modality].from_pretrained(folder, **local)
     except Exception as error:  # the loaders and the config classes each raise their own kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EmofuseError(
-            f"{setting}: the encoder in {folder} cannot be loaded ({reason}).\n"
+            f"{setting}: the encoder in {folder} cannot be loaded ({_reason(error)}).\n"
             "The folder must hold config.json, model.safetensors and the processor's files, as Transformers saves them."
         ) from error
     if not hasattr(backbone.config, "hidden_size"):
@@ -124,17 +124,36 @@ def save_classifier(classifier, folder):
 
 
 def load_classifier(folder, pooling):
-    """The EmotionClassifier that `save_classifier` wrote, in evaluation mode."""
-    head = load_file(Path(folder) / "head.safetensors")
-    backbone = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
-    classifier = EmotionClassifier(backbone, head["weight"].shape[0], pooling, dropout=0.0)
-    classifier.head.load_state_dict(head)
+    """The EmotionClassifier that `save_classifier` wrote, in evaluation mode; EmofuseError where it is damaged."""
+    with _fine_tuned(folder):
+        head = load_file(Path(folder) / "head.safetensors")
+        backbone = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
+        classifier = EmotionClassifier(backbone, head["weight"].shape[0], pooling, dropout=0.0)
+        classifier.head.load_state_dict(head)
     return classifier.eval()
 
 
 def load_processor(folder, modality):
-    """The processor saved beside a fine-tuned encoder."""
-    return PROCESSORS[modality].from_pretrained(folder, trust_remote_code=False)
+    """The processor saved beside a fine-tuned encoder; EmofuseError where it is damaged."""
+    with _fine_tuned(folder):
+        return PROCESSORS[modality].from_pretrained(folder, trust_remote_code=False)
+
+
+@contextmanager
+def _fine_tuned(folder):
+    """Say where a part of a fine-tuned encoder lies that cannot be loaded, and what to do."""
+    try:
+        yield
+    except Exception as error:  # the loaders each raise their own kinds
+        raise EmofuseError(
+            f"{folder}: what was saved of the fine-tuned encoder cannot be loaded ({_reason(error)}).\n"
+            "Delete that folder and run again: the encoder is trained again, and what depends on it."
+        ) from error
+
+
+def _reason(error):
+    """The first line of an error's message, or its kind."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def checkpoint_hash(folder):

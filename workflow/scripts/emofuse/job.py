@@ -1,13 +1,19 @@
 """Runs a script's one call: output into the job's log, a user's mistake as a plain message, any failure as exit code 1."""
 
+import ctypes
 import faulthandler
 import os
+import signal
+import subprocess
 import sys
 import traceback
 import warnings
 from contextlib import contextmanager
 
+from emofuse.disk import disk_fault
 from emofuse.errors import EmofuseError
+
+PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent dies
 
 
 @contextmanager
@@ -15,8 +21,13 @@ def job(log):
     """Send all that the job prints (Python, C libraries and child processes alike) into the file `log`.
 
     Yields a text stream that still reaches the terminal, for the few jobs that have something to say there. An
-    EmofuseError becomes its message, any other exception its traceback, both in the log, and the process ends with 1.
+    EmofuseError, or the exception of a full or read-only disk, becomes its message, any other exception its traceback, all
+    in the log, and the process ends with 1. A job ends with the Snakemake that started it, also where that is killed: it
+    would write beside the job that the next run starts.
     """
+    # SLURM ends what is left of a job itself, and its SIGTERM must not become a SIGKILL by way of our parent.
+    if sys.platform == "linux" and "SLURM_JOB_ID" not in os.environ:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     sys.stdout.flush()
     sys.stderr.flush()
     terminal = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -27,12 +38,69 @@ def job(log):
     sys.stdout.reconfigure(line_buffering=True)
     faulthandler.enable()
     warnings.simplefilter("default")
-    try:
-        with terminal:
+    _explain_slurm_limits()
+    with terminal:
+        try:
             yield terminal
-    except EmofuseError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except Exception:
-        traceback.print_exc()
-        sys.exit(1)
+        except EmofuseError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        except Exception as error:
+            message = disk_fault(error, os.path.dirname(log))
+            if message is None:
+                traceback.print_exc()
+            else:
+                _report(f"error: {message}", terminal)
+            sys.exit(1)
+
+
+def _report(message, terminal):
+    """Print a message into the log or, where that is on the full disk itself, on the terminal."""
+    try:
+        print(message, file=sys.stderr)
+    except OSError:
+        print(message, file=terminal)
+
+
+def _explain_slurm_limits():
+    """Where SLURM runs the job: say now what it may use, for SIGKILL leaves no time to, and at SIGTERM why it ends."""
+    slurm_job = os.environ.get("SLURM_JOB_ID")
+    script = getattr(sys.modules["__main__"], "snakemake", None)
+    if slurm_job is None or script is None:
+        return
+    rule, asked, pid = script.rule, script.resources, os.getpid()
+
+    def raise_it(resource):
+        return f"raise set-resources: {rule}: {{{resource}: ...}} in profiles/slurm/config.yaml"
+
+    def explain(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getpid() == pid:  # and not in a process forked from it
+            status = _slurm_status(slurm_job)
+            if status.endswith("TimeLimit"):
+                text = (
+                    f"error: {rule} was killed at the time limit of SLURM job {slurm_job}; it had asked for"
+                    f" {asked.runtime} min: {raise_it('runtime')}"
+                )
+            else:
+                text = (
+                    f"error: {rule} was ended by SIGTERM, before its time limit as far as SLURM says (status: {status});"
+                    " preempted jobs are queued again, cancelled ones are not"
+                )
+            os.write(2, f"\n{text}\n".encode())  # print() may just be at work
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, explain)
+    print(
+        f"SLURM job {slurm_job} on {os.uname().nodename}; {rule} asked for {asked.runtime} min and {asked.mem_mb} MB. If this"
+        f" log breaks off without an error, SLURM killed the job, most likely over its memory: {raise_it('mem_mb')}"
+    )
+
+
+def _slurm_status(slurm_job):
+    """SLURM's state of a job and its reason, such as 'COMPLETING TimeLimit'."""
+    command = ["squeue", "--noheader", "--states=all", f"--jobs={slurm_job}", "--format=%T %r"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip() or "unknown"
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,12 +15,29 @@ def whole(path):
     """Yield a temporary path beside `path` that takes its name on success and vanishes on failure."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.partial"):  # by a job that was killed
+        left.unlink(missing_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path):
+    """Yield a new empty folder beside `path` that replaces it on success and vanishes on failure."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a job that was killed
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_parquet(path, table, metadata=None):
@@ -67,7 +85,10 @@ def write_tsv(path, rows, columns):
 def read_tsv(path):
     """Read what `write_tsv` wrote: a list of dicts of strings."""
     with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        text = file.read()
+    if not text.endswith("\n"):
+        raise EmofuseError(f"{path} is empty or cut short; delete it and run again.")
+    return list(csv.DictReader(text.split("\n"), delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def write_json(path, value):
@@ -78,4 +99,7 @@ def write_json(path, value):
 
 def read_json(path):
     """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EmofuseError(f"{path} cannot be read as JSON ({error}); delete it and run again.") from error

@@ -7,25 +7,27 @@ import platform
 import resource
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 import transformers
+from safetensors import SafetensorError, safe_open
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import get_last_checkpoint
 
-from emofuse.clip_files import read_manifests
+from emofuse.clip_files import read_manifests, require_whole_clips
 from emofuse.devices import prepare_device
 from emofuse.encoders import EmotionClassifier, checkpoint_hash, load_pretrained, save_classifier
 from emofuse.errors import EmofuseError
 from emofuse.hub import RECORD, check_download
 from emofuse.inputs import Collator, TurnDataset, make_inputs
 from emofuse.splits import read_split
-from emofuse.store import read_json, read_metadata, write_json, write_parquet
+from emofuse.store import read_json, read_metadata, whole_folder, write_json, write_parquet
 
 
 class LengthGroupedTrainer(Trainer):
@@ -91,7 +93,8 @@ def fine_tune(
     if machine["gradient_checkpointing"]:
         backbone.activation_checkpointing_enable({"use_reentrant": False})
     inputs = make_inputs(modality, processor, backbone.config, settings)
-    usable = _with_clips(table.to_pylist(), manifest)
+    usable = [t for t in _with_clips(table.to_pylist(), manifest) if t["part"] in ("train", watched)]
+    require_whole_clips(clips, modality, [t["turn_id"] for t in usable], manifest)
     data = {}
     for part in ("train", watched):
         rows = [t for t in usable if t["part"] == part]
@@ -116,7 +119,7 @@ def fine_tune(
         compute_metrics=_scores if validated else None,
         callbacks=[StopAfter(epochs)],
     )
-    resumed = get_last_checkpoint(folder)
+    resumed = _last_whole_checkpoint(folder)
     if resumed:
         print(f"resuming from {resumed}")
     try:
@@ -131,37 +134,42 @@ def fine_tune(
         raise EmofuseError(
             f"the training loss is {result.training_loss}: lower encoders.{modality}.{encoder}.learning_rate"
         )
-
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    save_classifier(trainer.model, output)
-    processor.save_pretrained(output / "processor")
-    write_parquet(output / "history.parquet", _history(trainer.state.log_history, watched))
+    if validated and not Path(trainer.state.best_model_checkpoint, "model.safetensors").exists():
+        raise EmofuseError(
+            f"{folder}: the weights of the best epoch vanished while it trained. Where another job, left by a Snakemake that"
+            " was killed, trains the same, wait for its end or cancel it; then run again."
+        )
     best = trainer.state.best_global_step if validated else trainer.state.global_step
     steps_per_epoch = trainer.state.max_steps / trainer.args.num_train_epochs
-    write_json(
-        output / "training.json",
-        {
-            "modality": modality,
-            "encoder": encoder,
-            "settings": settings,
-            "training": training | machine,
-            "commit": download and download["commit"],  # None for an encoder that did not come from the Hub
-            "seed": seed,
-            "classes": classes,
-            "turns": {part: len(rows) for part, rows in data.items()},
-            "best_epoch": round(best / steps_per_epoch),
-            "chosen_on": watched if validated else None,
-            "best_wa": trainer.state.best_metric if validated else None,
-            "checkpoint": checkpoint_hash(output),
-            "parameters": sum(p.numel() for p in trainer.model.parameters()),
-            "device": torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine(),
-            "seconds": round(time.monotonic() - began, 2),
-            "samples_per_second": result.metrics["train_samples_per_second"],
-            "peak_memory_mb": round(_peak_memory(device)),
-            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        },
-    )
+    with whole_folder(output) as partial:
+        save_classifier(trainer.model, partial)
+        processor.save_pretrained(partial / "processor")
+        write_parquet(partial / "history.parquet", _history(trainer.state.log_history, watched))
+        write_json(
+            partial / "training.json",
+            {
+                "modality": modality,
+                "encoder": encoder,
+                "settings": settings,
+                "training": training | machine,
+                "commit": download and download["commit"],  # None for an encoder that did not come from the Hub
+                "seed": seed,
+                "classes": classes,
+                "turns": {part: len(rows) for part, rows in data.items()},
+                "best_epoch": round(best / steps_per_epoch),
+                "chosen_on": watched if validated else None,
+                "best_wa": trainer.state.best_metric if validated else None,
+                "checkpoint": checkpoint_hash(partial),
+                "parameters": sum(p.numel() for p in trainer.model.parameters()),
+                "device": torch.cuda.get_device_name()
+                if device == "cuda"
+                else platform.processor() or platform.machine(),
+                "seconds": round(time.monotonic() - began, 2),
+                "samples_per_second": result.metrics["train_samples_per_second"],
+                "peak_memory_mb": round(_peak_memory(device)),
+                "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+            },
+        )
     shutil.rmtree(folder)
 
 
@@ -237,6 +245,40 @@ def _state_folder(state, key):
     folder = state / key
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _last_whole_checkpoint(folder):
+    """The last checkpoint in a state folder that can be resumed from, or None; damaged ones are removed, aloud.
+
+    So a training whose state was cut short goes on from an earlier epoch, or starts afresh, and ends the same.
+    """
+    while checkpoint := get_last_checkpoint(folder):
+        damage = _damage(Path(checkpoint))
+        if not damage:
+            return checkpoint
+        print(f"{checkpoint} is removed, for it is damaged or was not finished: {damage}")
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def _damage(checkpoint):
+    """Why a checkpoint cannot be resumed from, or None. It also needs the best one so far, whose weights are kept.
+
+    trainer_state.json is what the Trainer writes last. The others but the weights are zip archives with checksums; nothing is
+    unpickled here.
+    """
+    try:
+        best = read_json(checkpoint / "trainer_state.json")["best_model_checkpoint"]
+        for path in {checkpoint, Path(best or checkpoint)}:
+            with safe_open(path / "model.safetensors", "pt"):
+                pass
+        for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+            with zipfile.ZipFile(checkpoint / name) as archive:
+                if archive.testzip():
+                    return f"{name} has other bytes than were written"
+    except (EmofuseError, KeyError, OSError, SafetensorError, zipfile.BadZipFile) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _digest(values, paths):

@@ -1,0 +1,58 @@
+"""Says in plain words that a job failed because a disk is full, over its quota or read-only."""
+
+import errno
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from emofuse.errors import EmofuseError
+
+# What is wrong, and what to do about it.
+FAULTS = {
+    errno.ENOSPC: ("a disk is full", "Make space"),
+    errno.EDQUOT: ("a disk quota is used up", "Make space, or have the quota raised"),
+    errno.EROFS: ("a file system is read-only", "Make it writable (mount it anew)"),
+}
+
+
+def disk_fault(error, folder):
+    """A message for an exception that comes of such a disk; None for any other. `folder`: where the job writes."""
+    number = _fault(error)
+    if number is None:
+        return None
+    what, remedy = FAULTS[number]
+    free = [
+        f"{place}: {shutil.disk_usage(place).free // 2**20} MB free"
+        for place in dict.fromkeys([os.path.abspath(folder), tempfile.gettempdir()])
+    ]
+    return (
+        f"{what} ({error}).\n{'; '.join(free)}.\n{remedy} and run the same command again: what is done stays, and a training"
+        " goes on after the last epoch that it saved."
+    )
+
+
+def require_writable(folder):
+    """Raise EmofuseError where the folder, or the one that it will be made in, cannot be written to."""
+    place = next(path for path in [Path(folder).absolute(), *Path(folder).absolute().parents] if path.exists())
+    if not os.access(place, os.W_OK):
+        raise EmofuseError(
+            f"{place} cannot be written to: its file system is read-only, or it belongs to another user. Make it writable, or"
+            " start in another copy of the project, and run the same command again."
+        )
+
+
+def _fault(error):
+    """The key of FAULTS that an exception, or one that led to it, speaks of.
+
+    By its text, for what writes Parquet, safetensors and tokenizers raises exceptions of its own kinds, without a number.
+    PyTorch's writer says only that it is at another position than it should be.
+    """
+    while error is not None:
+        for number in FAULTS:
+            if os.strerror(number) in str(error):
+                return number
+        if "inline_container" in str(error) and "unexpected pos" in str(error):
+            return errno.ENOSPC
+        error = error.__cause__ or error.__context__
+    return None
