@@ -27,7 +27,7 @@ def test_a_fold_made_again_on_one_core_is_the_same_to_the_bit(finished, tmp_path
     assert len([name for name in before if name.endswith("model.safetensors")]) == 3 and len(before) > 30
     for modality in ("text/bert", "audio/wav2vec2", "video/videomae"):
         shutil.rmtree(project.folder / RUN / "encoders" / modality / "session1")
-    done = project.snakemake("--cores", "1", "session1")
+    done = project.snakemake("--cores", "1")
     assert done.returncode == 0, done.stdout[-5_000:]
     for rule, number in (("fine_tune", 3), ("embed", 3), ("classify_svm", 1)):
         assert done.stdout.count(f"rule {rule}:") == number
