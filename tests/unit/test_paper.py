@@ -10,7 +10,7 @@ from report_inputs import CLASSES, make_inputs
 from emofuse.configuration import LEAKS
 from emofuse.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_names
 from emofuse.paper import make_paper
-from emofuse.store import read_parquet, read_tsv, write_parquet
+from emofuse.store import read_tsv
 
 NUMBERS = Path(__file__).parents[2] / "resources/paper_numbers.tsv"
 
@@ -32,7 +32,6 @@ def paper(made, folder, **changes):
         "scores": made.evaluation("scores.parquet"),
         "per_class": made.evaluation("per_class.parquet"),
         "selection": [],
-        "histories": made.histories,
         "numbers": NUMBERS,
         "figures": figures,
         "page": folder / "index.html",
@@ -74,13 +73,7 @@ def test_the_papers_best_system_stands_beside_ours(made, tmp_path):
 
 
 def test_leaks_are_named_and_captions_tell_what_was_watched(made, tmp_path):
-    histories = []
-    for i, path in enumerate(made.histories):
-        table = read_parquet(path)
-        rows = [row | {"part": "test" if row["part"] == "val" else row["part"]} for row in table.to_pylist()]
-        histories.append(tmp_path / f"{i}.parquet")
-        write_parquet(histories[-1], table.from_pylist(rows, schema=table.schema))
-    page = html.unescape(paper(made, tmp_path / "paper", leaks=LEAKS, histories=histories))
+    page = html.unescape(paper(made, tmp_path / "paper", leaks=LEAKS))
     assert all(name in page and sentence in page for name, sentence in LEAKS.items())
     assert "Training and test loss of the speech models" in page and "validation loss" not in page
     assert "Training and validation loss of the speech models" in paper(made, tmp_path / "clean")

@@ -33,7 +33,7 @@ rule evaluate:
         "../scripts/evaluate.py"
 
 
-rule evaluate_fold:
+use rule evaluate as evaluate_fold with:
     input:
         splits=["results/<corpus>/<run>/splits/{split}.parquet"],
         predictions=once_chosen(expand(PREDICTIONS, seed=SEEDS, allow_missing=True)),
@@ -45,13 +45,5 @@ rule evaluate_fold:
         chosen_predictions="results/<corpus>/<run>/folds/{split}/chosen.parquet",
     log:
         "results/<corpus>/<run>/logs/evaluate_fold/{split}.log",
-    conda:
-        "../../envs/emofuse.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    params:
-        code=fingerprint("evaluate"),
-        final_system=config["final_system"],
-    script:
-        "../scripts/evaluate.py"
+    benchmark:
+        "results/<corpus>/<run>/folds/{split}/benchmark.tsv"

@@ -10,15 +10,6 @@ def runs(pattern, splits=SPLITS, modalities=MODALITIES):
     ]
 
 
-def compared(pattern, modalities):
-    """A path pattern of encoders, for every encoder of some modalities and every seed of the selection."""
-    return [
-        path
-        for modality in modalities
-        for path in expand(pattern, modality=modality, encoder=CANDIDATES[modality], split=SELECTION, seed=SEEDS)
-    ]
-
-
 def models(modality):
     """An input function: every file of the encoders that are trained for one modality of the folds, and of its choice.
 
@@ -88,7 +79,7 @@ rule make_tables:
         "../scripts/make_tables.py"
 
 
-rule make_fold_tables:
+use rule make_tables as make_fold_tables with:
     input:
         scores=once_chosen(["results/<corpus>/<run>/folds/{split}/scores.parquet"]),
         per_class="results/<corpus>/<run>/folds/{split}/per_class.parquet",
@@ -97,19 +88,8 @@ rule make_fold_tables:
         tables(f"results/{CORPUS}/{RUN}/folds/{{split}}/tables", outputs.table_names(MODALITIES)),
     log:
         "results/<corpus>/<run>/logs/make_fold_tables/{split}.log",
-    conda:
-        "../../envs/emofuse.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
-        code=fingerprint("make_tables"),
         folder=f"results/{CORPUS}/{RUN}/folds/{{split}}/tables",
-        modalities=MODALITIES,
-        classes=list(CLASSES),
-        final_system=config["final_system"],
-    script:
-        "../scripts/make_tables.py"
 
 
 for split in SPLITS:
@@ -190,10 +170,9 @@ rule make_report:
 
 rule make_paper:
     input:
-        scores="results/<corpus>/<run>/evaluation/scores.parquet",
+        scores=once_chosen(["results/<corpus>/<run>/evaluation/scores.parquet"]),
         per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
         selection=comparisons(MODALITIES if SELECTION else []),
-        histories=lambda w: runs(f"{ENCODER}/history.parquet"),
         numbers=str(RESOURCES / "paper_numbers.tsv"),
         figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES if name.startswith("figure")],
     output:

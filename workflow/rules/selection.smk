@@ -1,19 +1,20 @@
 """Compare all encoders on one fold; choose from them, where the config says so. In: that fold's models. Out: selection/."""
 
 
+def compared(pattern, modalities):
+    """A path pattern of encoders, for every encoder of some modalities and every seed of the selection."""
+    return [
+        path
+        for modality in modalities
+        for path in expand(pattern, modality=modality, encoder=CANDIDATES[modality], split=SELECTION, seed=SEEDS)
+    ]
+
+
 rule compare_encoders:
     input:
         split=f"results/<corpus>/<run>/splits/{SELECTION}.parquet",
-        embeddings=lambda w: expand(
-            EMBEDDING, modality=w.modality, encoder=CANDIDATES[w.modality], split=SELECTION, seed=SEEDS
-        ),
-        trainings=lambda w: expand(
-            f"{ENCODER}/training.json",
-            modality=w.modality,
-            encoder=CANDIDATES[w.modality],
-            split=SELECTION,
-            seed=SEEDS,
-        ),
+        embeddings=lambda w: compared(EMBEDDING, [w.modality]),
+        trainings=lambda w: compared(f"{ENCODER}/training.json", [w.modality]),
     output:
         "results/<corpus>/<run>/selection/{modality}.parquet",
     log:

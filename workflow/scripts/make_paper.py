@@ -3,10 +3,9 @@ from emofuse.paper import make_paper
 
 with job(snakemake.log[0]):
     make_paper(
-        scores=snakemake.input.scores,
+        scores=snakemake.input.scores[0],
         per_class=snakemake.input.per_class,
         selection=list(snakemake.input.selection),
-        histories=snakemake.input.histories,
         numbers=snakemake.input.numbers,
         figures=snakemake.input.figures,
         page=snakemake.output.page,

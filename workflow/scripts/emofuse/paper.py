@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emofuse.outputs import TABLE_FORMATS, figure_caption, figure_names, figure_title
 from emofuse.pages import environment, page_table
-from emofuse.store import read_parquet, read_tsv, whole
+from emofuse.store import read_tsv, whole
 from emofuse.tables import beside_paper, build_tables, write_table
 
 
@@ -14,7 +14,6 @@ def make_paper(
     scores,
     per_class,
     selection,
-    histories,
     numbers,
     figures,
     page,
@@ -30,9 +29,9 @@ def make_paper(
 ):
     """Write tables 1 to 7 (all formats), figures 1 to 12 (copies) and the page that shows them into the page's folder.
 
-    scores, per_class, selection, modalities, classes, final_system: as for `tables.make_tables`. histories: paths of the
-    folds' history.parquet. numbers: resources/paper_numbers.tsv. figures: paths of the drawn figures. page: the HTML file.
-    notice: a warning shown above everything, or ''. leaks: {name: sentence}. settings: what the config says, {key: value}.
+    scores, per_class, selection, modalities, classes, final_system: as for `tables.make_tables`. numbers:
+    resources/paper_numbers.tsv. figures: paths of the drawn figures. page: the HTML file. notice: a warning shown above
+    everything, or ''. leaks: {name: sentence}. settings: what the config says, {key: value}.
     """
     folder = Path(page).parent
     numbers = read_tsv(numbers)
@@ -43,11 +42,7 @@ def make_paper(
     for path in figures:
         with whole(folder / Path(path).name) as partial:
             shutil.copy(path, partial)
-    watched = (
-        "test"
-        if any("test" in read_parquet(path, ["part"])["part"].to_pylist() for path in histories)
-        else "validation"
-    )
+    watched = "test" if "epoch_on_test" in leaks else "validation"
     html = (
         environment()
         .get_template("paper.html.j2")

@@ -7,6 +7,7 @@ over the seeds, and its spread the sample standard deviation over them.
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +79,8 @@ def build_tables(scores, per_class, modalities, classes, final_system="validatio
         "table6": lambda: fusion(scores, "late", "table6"),
         "table7": lambda: classes_of_final_system(per_class, classes),
     }
-    compared = {Path(path).stem: encoders(path) for path in selection}
-    makers |= {table.name: lambda table=table: table for table in compared.values()}
+    compared = {Path(path).stem: path for path in selection}
+    makers |= {SELECTION_TABLES[modality]: partial(encoders, path) for modality, path in compared.items()}
     return {name: makers[name]() for name in table_names(modalities, compared)}
 
 
