@@ -67,6 +67,16 @@ def job_of(log):
     return None
 
 
+def ended(process, seconds=20):
+    """Whether a process, killed a moment ago, is gone within these seconds; a zombie is, and waits for init alone."""
+    until = time.monotonic() + seconds
+    with suppress(psutil.NoSuchProcess):
+        while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
+            time.sleep(0.05)
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
 def kill(project, who, log, begun, *targets):
     """Run; SIGKILL the job with this log, or Snakemake itself, as soon as `begun()`; then unlock: the output."""
     with ThreadPoolExecutor(1) as pool:
@@ -81,8 +91,7 @@ def kill(project, who, log, begun, *targets):
             pytest.fail(f"it was over before it was killed: {running.result().stdout[-4_000:]}")
         done = running.result()
     assert done.returncode != 0 and "Traceback" not in done.stdout
-    with suppress(psutil.NoSuchProcess):  # no job outlives Snakemake
-        assert job.status() == psutil.STATUS_ZOMBIE
+    assert ended(job)  # no job outlives Snakemake
     if who == "job":
         assert "SIGKILL" in done.stdout and log in done.stdout
     else:
