@@ -1,0 +1,172 @@
+"""Says how sure the scores are: intervals by bootstrap over dialogs, and tests of the difference between two systems."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+MEASURES = ("wa", "ua", "macro_f1", "weighted_f1")
+BLOCK = 2**20  # numbers of one intermediate array of the bootstrap: 8 MB
+ROUNDING = 1e-12  # differences of two scores below it are none
+
+
+@dataclass
+class Counts:
+    """What S systems with K seeds got right in D dialogs and C classes; all that the measures need, int64.
+
+    sessions: (D,) str; support: (D, C) turns; hits: (S, K, D, C) turns predicted rightly; said: (S, K, D, C) turns
+    predicted to be of the class.
+    """
+
+    sessions: np.ndarray
+    support: np.ndarray
+    hits: np.ndarray
+    said: np.ndarray
+
+
+def count(dialogs, sessions, truth, predictions, classes):
+    """The Counts of n turns, dialogs in the order of their names.
+
+    dialogs, sessions: (n,) str of each turn; truth: (n,) class indices; predictions: (S, K, n) class indices; classes:
+    their number. Raises ValueError where a dialog lies in two sessions.
+    """
+    predictions = np.asarray(predictions)
+    systems, seeds, _ = predictions.shape
+    names, first, dialog = np.unique(dialogs, return_index=True, return_inverse=True)
+    of_dialog = np.asarray(sessions)[first]
+    split = np.unique(names[dialog[of_dialog[dialog] != sessions]])
+    if len(split):
+        raise ValueError(f"Dialogs in more than one session: {', '.join(map(str, split))}")
+    cells = len(names) * classes
+    start = np.arange(systems * seeds).reshape(systems, seeds, 1) * cells + dialog * classes
+
+    def table(index, *shape):
+        return np.bincount(index.ravel(), minlength=math.prod(shape) * cells).reshape(*shape, len(names), classes)
+
+    return Counts(
+        of_dialog,
+        table(dialog * classes + truth),
+        table((start + truth)[predictions == truth], systems, seeds),
+        table(start + predictions, systems, seeds),
+    )
+
+
+def measures(support, hits, said):
+    """{measure: (...)} of numbers of turns by class, arrays (..., C) that broadcast against each other.
+
+    The conventions are those of `evaluation.measure`: ua is the mean over the classes that have turns, macro_f1 over
+    those that have turns or predictions; weighted_f1 weighs by turns.
+    """
+    turns = support.sum(axis=-1)
+    present = support > 0
+    either = support + said
+    f1 = 2 * hits / np.maximum(either, 1)
+    return {
+        "wa": hits.sum(axis=-1) / turns,
+        "ua": (hits / np.maximum(support, 1)).sum(axis=-1) / present.sum(axis=-1),
+        "macro_f1": f1.sum(axis=-1) / (either > 0).sum(axis=-1),
+        "weighted_f1": (f1 * support).sum(axis=-1) / turns,
+    }
+
+
+def scores(counts):
+    """{measure: (S, K)} of all turns, as fractions; see `measures`."""
+    return measures(counts.support.sum(axis=0), counts.hits.sum(axis=2), counts.said.sum(axis=2))
+
+
+def draw_dialogs(sessions, resamples, seed=0):
+    """How often each dialog is in each resample, (resamples, D) float64.
+
+    Of every session (`sessions`: (D,)) as many dialogs as it has are drawn, with replacement.
+    """
+    rng = np.random.default_rng(seed)
+    weights = np.empty((resamples, len(sessions)))
+    for session in np.unique(sessions):
+        own = np.flatnonzero(sessions == session)
+        weights[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=resamples)
+    return weights
+
+
+def intervals(counts, resamples=10_000, level=0.95, seed=0):
+    """{measure: (S, 2)}: percentile bootstrap intervals of the mean over seeds, lower and upper end as fractions.
+
+    Dialogs are drawn within sessions (`draw_dialogs`), the same for all systems, because turns of one dialog go right or
+    wrong together. The interval is one of other dialogs of these speakers, scored by these trained models: neither
+    another training nor other speakers are in it. A session of one dialog adds nothing to the width.
+    """
+    systems, seeds, dialogs, classes = counts.hits.shape
+    weights = draw_dialogs(counts.sessions, resamples, seed)
+    hits, said = (
+        np.moveaxis(table, 2, 0).reshape(dialogs, -1).astype(np.float64) for table in (counts.hits, counts.said)
+    )
+    drawn = {name: np.empty((resamples, systems)) for name in MEASURES}
+    step = max(1, BLOCK // hits.shape[1])
+    for start in range(0, resamples, step):
+        rows = slice(start, start + step)
+        block = measures(
+            (weights[rows] @ counts.support)[:, None, None],
+            (weights[rows] @ hits).reshape(-1, systems, seeds, classes),
+            (weights[rows] @ said).reshape(-1, systems, seeds, classes),
+        )
+        for name, values in block.items():
+            drawn[name][rows] = values.mean(axis=2)
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    return {name: np.quantile(values, ends, axis=0).T for name, values in drawn.items()}
+
+
+def sign_flip(counts, pairs, flips=10_000, seed=0):
+    """{"wa" and "ua": (difference (P,), p (P,))} of P pairs of systems, by a two-sided dialog-wise sign-flip test.
+
+    pairs: (a, b) indices of systems; difference: score of a less that of b, mean over seeds, a fraction. WA and UA are
+    sums over dialogs, so a dialog's part of the difference is known. If the two systems were equally good, that part
+    might as well have the other sign: p is the share of `flips` random choices of all signs, the observed one among
+    them, whose difference is at least as large. Dialogs are taken as independent, turns are not.
+    """
+    a, b = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
+    means = counts.hits.mean(axis=1)
+    support = counts.support.sum(axis=0)
+    present = support > 0
+    weight = {"wa": np.full(len(support), 1 / support.sum()), "ua": present / np.maximum(support, 1) / present.sum()}
+    rng = np.random.default_rng(seed)
+    signs = rng.choice([-1.0, 1.0], size=(flips, len(counts.sessions)))
+    result = {}
+    for name, by_class in weight.items():
+        parts = (means[a] - means[b]) @ by_class
+        difference = parts.sum(axis=1)
+        # Sums in another order differ in their last digits; ties count all the same, and no difference is 0.
+        extreme = np.abs(signs @ parts.T) >= np.abs(difference) - ROUNDING
+        result[name] = np.where(np.abs(difference) < ROUNDING, 0.0, difference), (1 + extreme.sum(axis=0)) / (1 + flips)
+    return result
+
+
+def holm(p):
+    """Holm's correction of a family of p values (n,): adjusted ones in the same order."""
+    from statsmodels.stats.multitest import multipletests
+
+    return multipletests(p, method="holm")[1] if len(p) else np.empty(0)
+
+
+def mcnemar(a_right, b_right):
+    """p of the exact two-sided McNemar test of two systems' hits, (n,) bool each over the same turns.
+
+    It takes turns as independent, which those of one dialog are not: p comes out too small.
+    """
+    from scipy.stats import binomtest
+
+    a_right, b_right = np.asarray(a_right, dtype=bool), np.asarray(b_right, dtype=bool)
+    only_a, only_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+
+
+def t_interval(values, level=0.95):
+    """(lower, upper) of the mean of independent values, such as a score of each fold, by Student's t.
+
+    (nan, nan) of fewer than two values.
+    """
+    from scipy.stats import sem, t
+
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        return np.nan, np.nan
+    half = t.ppf((1 + level) / 2, len(values) - 1) * sem(values)
+    return float(values.mean() - half), float(values.mean() + half)
