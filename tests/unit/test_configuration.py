@@ -7,9 +7,21 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from emofuse.configuration import LEAKS, candidates, check_choices, check_config, check_local_models, drop_nulls, leaks
+from emofuse.configuration import (
+    CLASS_SETS,
+    LEAKS,
+    candidates,
+    check_choices,
+    check_config,
+    check_local_models,
+    classes,
+    drop_nulls,
+    leaks,
+)
 from emofuse.errors import EmofuseError
 
+# What a config must name where there is no validation part.
+FIXED = {"final_system": "early-concat-svm", "train_vectors": "in_sample", "classifiers": {"svm": {"C": 1.0}}}
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 
@@ -91,16 +103,67 @@ def test_some_modality_must_be_left(config):
 
 
 def test_label_in_two_classes(config):
-    config["classes"]["neu"] = ["neu", "exc"]
+    config["classes"] = {**CLASS_SETS["four"], "neu": ["neu", "exc"]}
     assert "'exc' is in both 'hap' and 'neu'" in choices(config)
 
 
 def test_nothing_can_be_chosen_without_validation(config):
     config["validation"]["rule"] = "none"
-    assert "final_system" in choices(config)
-    named = copy.deepcopy(config)
-    named["final_system"] = "early-concat-svm"
+    said = choices(config)
+    assert all(
+        key in said
+        for key in ("final_system:", "train_vectors: 'validation'", "classifiers.svm.C:", "classifiers.mlp.width:")
+    )
+    named = copy.deepcopy(config) | FIXED
     check_choices(named)
+    named["train_vectors"] = "cross_fitted"
+    assert "train_vectors: 'cross_fitted' needs a validation part" in choices(named)
+    named = copy.deepcopy(config) | FIXED | {"classifiers": {"svm": {"C": [1.0]}}}
+    check_choices(named)  # nothing to choose from
+
+
+def test_a_refit_learns_from_all_its_vectors(config):
+    config["validation"]["refit"] = True
+    for vectors in ("validation", "cross_fitted"):
+        config["train_vectors"] = vectors
+        assert (
+            f"validation.refit: encoders trained anew have seen the validation part, so train_vectors: '{vectors}'"
+            in choices(config)
+        )
+    config["train_vectors"] = "in_sample"
+    check_choices(config)
+
+
+@pytest.mark.parametrize("protocol", ["speaker", "scenario", "scenario_control"])
+def test_other_protocols_have_a_validation_part_of_their_own(config, protocol):
+    config["protocols"] = ["session", protocol]
+    check_choices(config)
+    config["validation"]["rule"] = "share"
+    assert f"protocols: '{protocol}' has a validation part of its own" in choices(config)
+
+
+def test_class_sets(config):
+    assert {name: len(CLASS_SETS[name]) for name in CLASS_SETS} == {"four": 4, "four_without_excited": 4, "six": 6}
+    assert classes(config) == {"ang": ["ang"], "hap": ["exc", "hap"], "neu": ["neu"], "sad": ["sad"]}
+    for name in CLASS_SETS:
+        config["classes"] = name
+        check_config(config, SCHEMA)
+        check_choices(config)
+    config["classes"] = "for"
+    assert "classes: 'for' is none of: four, four_without_excited, six, or each class" in message(config)
+    config["classes"] = {"pos": ["hap"], "neg": ["sda"]}
+    assert "classes.neg.0: 'sda' is none of neu, ang, sad" in message(config)
+    config["classes"] = {"../x": ["hap"], "neg": ["sad"]}
+    assert "../x" in message(config)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(-1, "-1 is less than or equal to"), ([1.0, "x"], "'x' is not of type number"), ("1e-1", "write 1.0e-1")],
+)
+def test_a_setting_or_a_list_of_them(config, value, said):
+    config["classifiers"]["svm"]["C"] = value
+    assert "classifiers.svm.C" in (text := message(config)) and said in text
 
 
 def test_previous_session_needs_three(config):
@@ -127,8 +190,7 @@ def test_readme_explains_every_key():
 
 def test_refit_needs_a_validation_part(config):
     config["validation"] |= {"rule": "none", "refit": True}
-    config["final_system"] = "early-concat-svm"
-    assert "validation.refit" in choices(config)
+    assert "validation.refit" in choices(config | FIXED)
 
 
 def test_figure_fold_must_be_a_fold(config):
@@ -161,7 +223,7 @@ def test_number_given_as_text_on_the_command_line(config):
 
 def test_alternatives_are_named(config):
     config["classifiers"]["svm"]["gamma"] = "auto"
-    assert "classifiers.svm.gamma: 'auto' is none of: scale, number" in message(config)
+    assert "classifiers.svm.gamma: 'auto' is none of: scale, number, a list of these" in message(config)
 
 
 def test_local_model_must_be_there(config, tmp_path):
@@ -178,10 +240,7 @@ def test_local_model_must_be_there(config, tmp_path):
 
 LEAKY = {
     "encoder_on_test": lambda config: config["fusion"].update(audio={"choose": "test"}),
-    "epoch_on_test": lambda config: (
-        config["validation"].update(rule="test"),
-        config.update(final_system="late-sum-svm"),
-    ),
+    "epoch_on_test": lambda config: (config["validation"].update(rule="test"), config.update(FIXED)),
     "final_system_on_test": lambda config: config.update(final_system="test"),
 }
 
@@ -217,7 +276,9 @@ def test_choosing_an_encoder_needs_the_selection(config):
 
 def test_choice_is_validation_or_test(config):
     config["fusion"]["text"] = {"choose": "train"}
-    assert "fusion.text: {'choose': 'train'} is none of: an encoder's name, {choose: validation}" in message(config)
+    assert "fusion.text.choose: 'train' is none of validation, test" in message(config)
+    config["fusion"]["text"] = 3
+    assert "fusion.text: 3 is none of: an encoder's name, {choose: validation}" in message(config)
 
 
 def test_candidates_are_all_encoders_or_those_of_the_folds(config):

@@ -51,18 +51,16 @@ def corpus(tmp_path_factory):
         for i in range(24):
             turn, label = f"{dialog}_F{i:03d}", ["ang", "neu", "sad", "xxx"][i % 4]
             words = " ".join(rng.choice(WORDS.get(label, ["table", "cry"]), 1 + i % 5))
-            rows.append((turn, session, dialog, f"Ses0{session}_F", "improvised", label))
+            rows.append((turn, session, dialog, "impro01", f"Ses0{session}_F", "improvised", label))
             (root / f"clips/text/{dialog}/{turn}.txt").write_text(words)
             gone = session == 1 and i == 0
             status = ("no_words", 0, 0) if gone else ("ok", len(words), len(words.split()))
             checksum = hashlib.sha256(words.encode()).hexdigest()
             manifest.append(dict(zip(COLUMNS, (turn, *status, checksum, ""), strict=True)))
     write_tsv(root / "all.manifest.tsv", manifest, COLUMNS)
-    names = ("turn_id", "session", "dialog", "speaker", "style", "label")
+    names = ("turn_id", "session", "dialog", "scenario", "speaker", "style", "label")
     write_parquet(root / "turns.parquet", pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
-    make_split(
-        root / "turns.parquet", "session3", [1, 2, 3], CLASSES, "previous_session", None, 0, root / "split.parquet"
-    )
+    split_turns(root, "session3", "previous_session", root / "split.parquet")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({w for ws in WORDS.values() for w in ws})]
     (root / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(vocab=str(root / "vocab.txt")).save_pretrained(root / "bert")
@@ -70,6 +68,10 @@ def corpus(tmp_path_factory):
     fine_tuning.transformers.set_seed(0)
     BertModel(BertConfig(**small, vocab_size=len(words))).save_pretrained(root / "bert")
     return root
+
+
+def split_turns(corpus, name, rule, output):
+    make_split(corpus / "turns.parquet", name, [1, 2, 3], CLASSES, "all", rule, None, None, {}, output)
 
 
 def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like=None, machine=None, training=None):
@@ -112,6 +114,10 @@ def test_it_learns_and_keeps_the_best_epoch(trained):
     assert record["best_wa"] == pytest.approx(validation.wa.max())
     assert record["best_epoch"] == validation.wa.argmax() + 1 and record["chosen_on"] == "val"
     assert record["turns"] == {"train": 17, "val": 18}  # one training turn has no words
+    trained_on = [
+        f"Ses01F_impro01_F{i:03d}" for i in range(24) if i % 4 < 3
+    ]  # of session 1, those with a class; all 18
+    assert record["train_turns"] == hashlib.sha256("\n".join(trained_on).encode()).hexdigest()
     train = history[history.part == "train"]
     assert train.loss.notna().all() and train.wa.isna().all() and train.step.is_monotonic_increasing
 
@@ -137,7 +143,7 @@ def test_labels_of_the_test_part_change_nothing(corpus, trained, tmp_path):
 
 
 def test_a_split_that_says_so_chooses_the_epoch_on_its_test_part(corpus, tmp_path):
-    make_split(corpus / "turns.parquet", "session3", [1, 2, 3], CLASSES, "test", None, 0, corpus / "leak.parquet")
+    split_turns(corpus, "session3", "test", corpus / "leak.parquet")
     fine_tune(corpus, tmp_path / "encoder", split="leak.parquet")
     record = read_json(tmp_path / "encoder/training.json")
     history = read_parquet(tmp_path / "encoder/history.parquet").to_pandas()
@@ -324,7 +330,7 @@ def test_embeddings_of_every_turn(corpus, trained, tmp_path):
 
 def test_refit_trains_on_both_parts_for_the_best_number_of_epochs(corpus, trained, tmp_path):
     split = corpus / "refit.parquet"
-    make_split(corpus / "turns.parquet", "session3-refit", [1, 2, 3], CLASSES, "none", None, 0, split)
+    split_turns(corpus, "session3-refit", "none", split)
     parts = read_parquet(split).to_pandas().groupby("part").session.unique().map(sorted).to_dict()
     assert parts == {"test": [3], "train": [1, 2]}
     first = trained[0] / "training.json"

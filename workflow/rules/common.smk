@@ -15,7 +15,8 @@ RESOURCES = Path(os.path.relpath(Path(workflow.basedir) / "resources"))
 SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from emofuse import clip_files, configuration, demo_plan, fingerprint as fingerprints, hub, outputs, release, systems
+from emofuse import clip_files, configuration, demo_plan, fingerprint as fingerprints, hub, outputs, protocols, release
+from emofuse import systems
 from emofuse.disk import require_writable
 from emofuse.errors import EmofuseError
 
@@ -46,18 +47,18 @@ for encoders in config["encoders"].values():
 mistakes_as_messages(configuration.check_local_models, config, DEMO_ENCODERS)
 MODALITIES = [m for m in systems.MODALITIES if m in config["fusion"]]
 SESSIONS = sorted(config["corpus"]["sessions"])
-CLASSES = {name: sorted(labels) for name, labels in sorted(config["classes"].items())}
+CLASSES = configuration.classes(config)
 LABELS = {m: configuration.labels(config)[m] for m in MODALITIES}
 CHOICES = {m: value["choose"] for m, value in config["fusion"].items() if isinstance(value, dict)}
 CANDIDATES = configuration.candidates(config)
-SPLITS = [f"session{session}" for session in SESSIONS]
+PROTOCOLS = config["protocols"]
+PRIMARY = PROTOCOLS[0]
 SEEDS = config["seeds"]
 REFIT = config["validation"]["refit"]
-ALL_SPLITS = SPLITS + [f"{split}-refit" for split in SPLITS if REFIT]
 # The selection's fold: that of the same session, whose models are then there already, wherever it is split alike.
 SELECTION = config["selection"] and (
     f"session{config['selection']['fold']}"
-    if config["validation"]["rule"] == "previous_session"
+    if "session" in PROTOCOLS and config["validation"]["rule"] == "previous_session"
     else f"selection{config['selection']['fold']}"
 )
 CLASSIFIERS = ["argmax", *config["classifiers"]]
@@ -79,8 +80,10 @@ wildcard_constraints:
     dialog="Ses0[1-5][FM]_[a-z0-9_]+",
     modality="text|audio|video",
     encoder="[a-z0-9][a-z0-9_-]*",
-    split="(session[1-5](-refit)?|selection[1-5])",
+    split=protocols.SPLIT,
     seed=r"\d+",
+    protocol="|".join(protocols.PROTOCOLS),
+    classifier="|".join(CLASSIFIERS),
 
 
 # `snakemake download` needs no release. Snakemake does not say its targets yet when the Snakefile is parsed.
@@ -108,6 +111,25 @@ if workflow.is_main_process and not GENERATED and not DOWNLOAD and config["corpu
     mistakes_as_messages(release.require_files, ROOT, DIALOGS)
 
 
+SPLITS_OF = {protocol: protocols.split_names(protocol, SESSIONS, DIALOGS) for protocol in PROTOCOLS}
+SPLITS = [split for splits in SPLITS_OF.values() for split in splits]
+
+
+def cross_fits(split):
+    """The splits whose encoders are trained without one of the training sessions of `split` each."""
+    if config["train_vectors"] != "cross_fitted":
+        return []
+    fold = protocols.parse_split(split)
+    validated = config["validation"]["rule"] == "previous_session" and fold.protocol != "speaker"
+    other = {fold.session, SESSIONS[SESSIONS.index(fold.session) - 1]} if validated else {fold.session}
+    return [f"{split}-without{session}" for session in SESSIONS if session not in other]
+
+
+def splits_behind(split):
+    """Every split whose encoders the results of `split` rest on."""
+    return [split, *([f"{split}-refit"] if REFIT else []), *cross_fits(split)]
+
+
 def existing(*paths):
     """The paths that are there, or will be because the workflow makes them; the index jobs report the others."""
     return [str(path) for path in paths if GENERATED or path.exists()]
@@ -120,11 +142,6 @@ LABELLED_DIALOGS = [d for d in DIALOGS if existing(release.label_path(ROOT, d))]
 def fingerprint(script):
     """Hash of the code that the results of workflow/scripts/<script>.py depend on."""
     return fingerprints.fingerprint(SCRIPTS / f"{script}.py")
-
-
-def systems_of(classifier):
-    """Names of the systems that one classify job makes."""
-    return [s.name for s in systems.systems_of(classifier, LABELS, config["early_fusion"])]
 
 
 def sentence_wavs(dialog):
@@ -171,7 +188,7 @@ def encoder_of(modality):
 
 
 def once_chosen(paths):
-    """`paths` as an input that waits until the encoders are chosen, where any is.
+    """`paths`, a list or an input function, as an input that waits until the encoders are chosen, where any is.
 
     For every job below a choice: Snakemake 9.27 looks again at those alone that wait for a checkpoint themselves, and would
     run the others for a choice that came out the same.
@@ -180,7 +197,7 @@ def once_chosen(paths):
     def when_chosen(wildcards):
         for modality in CHOICES:
             encoder_of(modality)
-        return [path.format(**wildcards) for path in paths]
+        return paths(wildcards) if callable(paths) else [path.format(**wildcards) for path in paths]
 
     return when_chosen if CHOICES else paths
 

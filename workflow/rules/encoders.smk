@@ -41,6 +41,20 @@ def validation_rule(wildcards):
     return "previous_session" if wildcards.split == SELECTION else config["validation"]["rule"]
 
 
+def drawn_by(wildcards):
+    """The seed of a split in which turns or dialogs are drawn; None for the others, which depend on no seed."""
+    drawn = (
+        protocols.parse_split(wildcards.split).protocol == "scenario_control" or validation_rule(wildcards) == "share"
+    )
+    return SEEDS[0] if drawn else None
+
+
+def scenario_groups(wildcards):
+    """The group of each play, for the splits that go by it."""
+    by_scenario = protocols.parse_split(wildcards.split).protocol in ("scenario", "scenario_control")
+    return protocols.scenario_groups(map(release.scenario_of, DIALOGS)) if by_scenario else {}
+
+
 rule make_split:
     input:
         turns="results/<corpus>/turns.parquet",
@@ -57,9 +71,11 @@ rule make_split:
         code=fingerprint("make_split"),
         sessions=SESSIONS,
         classes=CLASSES,
+        subset=config["subset"],
         rule=validation_rule,
         share=lambda w: config["validation"]["share"] if validation_rule(w) == "share" else None,
-        seed=lambda w: SEEDS[0] if validation_rule(w) == "share" else None,
+        seed=drawn_by,
+        groups=scenario_groups,
     script:
         "../scripts/make_split.py"
 

@@ -7,8 +7,10 @@ with job(snakemake.log[0]):
         split=snakemake.wildcards.split,
         sessions=snakemake.params.sessions,
         classes=snakemake.params.classes,
+        subset=snakemake.params.subset,
         rule=snakemake.params.rule,
         share=snakemake.params.share,
         seed=snakemake.params.seed,
+        groups=snakemake.params.groups,
         output=snakemake.output.split,
     )

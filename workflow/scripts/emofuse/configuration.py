@@ -20,6 +20,23 @@ LEAKS = {
 }
 
 
+# The field's sets of classes, with the raw labels of each.
+CLASS_SETS = {
+    "four": {"ang": ["ang"], "hap": ["hap", "exc"], "neu": ["neu"], "sad": ["sad"]},
+    "four_without_excited": {"ang": ["ang"], "hap": ["hap"], "neu": ["neu"], "sad": ["sad"]},
+    "six": {"ang": ["ang"], "exc": ["exc"], "fru": ["fru"], "hap": ["hap"], "neu": ["neu"], "sad": ["sad"]},
+}
+# What the protocol asks of a config that the paper's own does not: a validation part, for something is chosen on it.
+UNVALIDATED = ("none", "test")
+
+
+def classes(config):
+    """{class: sorted raw labels}, sorted by name, of a set that the config names or spells out."""
+    named = config["classes"]
+    spelt = CLASS_SETS[named] if isinstance(named, str) else named
+    return {name: sorted(labels) for name, labels in sorted(spelt.items())}
+
+
 def drop_nulls(config):
     """Take out what a layered file sets to null: a modality of `fusion`, a classifier, an encoder; in place."""
     sections = [config.get("fusion"), config.get("classifiers")]
@@ -94,26 +111,55 @@ def check_choices(config):
     forbidden = [name for name in leaks(config) if name not in config["allow_leaks"]]
     problems += [f"allow_leaks: {LEAKS[name]}; allow it as '{name}', or change the setting" for name in forbidden]
     owner = {}
-    for name, raw in config["classes"].items():
+    for name, raw in classes(config).items():
         for label in raw:
             if label in owner:
                 problems.append(f"classes: the label '{label}' is in both '{owner[label]}' and '{name}'")
             owner[label] = name
-    rule = config["validation"]["rule"]
-    if rule in ("none", "test") and config["final_system"] == "validation":
-        problems.append(
-            f"final_system: with validation.rule '{rule}' nothing can be chosen on validation; name a system, such as"
-            " early-concat-svm"
-        )
-    if rule in ("none", "test") and config["validation"]["refit"]:
-        problems.append(f"validation.refit: with validation.rule '{rule}' there is no validation part to train on anew")
+    problems += _validation_problems(config)
     few = len(config["corpus"]["sessions"]) < 3
-    if few and rule == "previous_session":
+    if few and config["validation"]["rule"] == "previous_session":
         problems.append("corpus.sessions: the rule previous_session needs at least three sessions (train, val, test)")
     elif few and config["selection"]:
         problems.append("corpus.sessions: the selection needs at least three sessions (train, val, test)")
     if problems:
         raise EmofuseError("the config does not fit together:\n" + listing(problems))
+
+
+def _validation_problems(config):
+    """What asks for a validation part that there is not, or for one of another kind."""
+    rule, problems = config["validation"]["rule"], []
+    lists = [
+        f"classifiers.{name}.{key}"
+        for name, settings in config["classifiers"].items()
+        for key, value in settings.items()
+        if isinstance(value, list) and len(value) > 1
+    ]
+    if rule in UNVALIDATED:
+        without = f"with validation.rule '{rule}'"
+        if config["final_system"] == "validation":
+            problems.append(
+                f"final_system: {without} nothing can be chosen on validation; name a system, such as early-concat-svm"
+            )
+        if config["validation"]["refit"]:
+            problems.append(f"validation.refit: {without} there is no validation part to train on anew")
+        if config["train_vectors"] != "in_sample":
+            problems.append(
+                f"train_vectors: '{config['train_vectors']}' needs a validation part, which there is not {without}; only"
+                " in_sample goes without"
+            )
+        problems += [f"{key}: {without} nothing can be chosen on validation; name one value" for key in lists]
+    if config["validation"]["refit"] and config["train_vectors"] != "in_sample":
+        problems.append(
+            f"validation.refit: encoders trained anew have seen the validation part, so train_vectors:"
+            f" '{config['train_vectors']}' would learn from vectors that are not clean; set one of the two otherwise"
+        )
+    for protocol in config["protocols"]:
+        if protocol != "session" and rule != "previous_session":
+            problems.append(
+                f"protocols: '{protocol}' has a validation part of its own; set validation.rule: previous_session"
+            )
+    return problems
 
 
 def check_local_models(config, made):
@@ -137,8 +183,12 @@ def is_path(model):
 
 def _explain(error):
     """One line for one jsonschema error."""
-    where = ".".join(map(str, error.path)) or "top level"
+    where = ".".join(map(str, error.absolute_path)) or "top level"
     value = error.instance
+    if error.validator == "oneOf":  # what is wrong with it within the alternative that it is of a kind with
+        inner = [fault for fault in error.context if fault.path or fault.validator not in ("type", "const")]
+        if inner and not (isinstance(value, str) and inner[0].validator == "pattern"):
+            return _explain(inner[0])
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         unknown = sorted(set(value) - set(known))
@@ -146,7 +196,11 @@ def _explain(error):
         return f"{where}: unknown key {', '.join(hints)}"
     if error.validator == "pattern":
         return f"{where}: '{value}' is not allowed here ({error.schema.get('description', error.message)})"
-    if error.validator == "type" and isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+    if (
+        error.validator in ("type", "oneOf")
+        and isinstance(value, str)
+        and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value)
+    ):
         mantissa, exponent = re.split("[eE]", value)
         mended = (
             f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent if exponent[0] in '+-' else '+' + exponent}"
@@ -162,7 +216,8 @@ def _explain(error):
         return f"{where}: {value!r} is none of {', '.join(map(str, error.validator_value))}"
     if error.validator == "oneOf":
         choices = [choice.get("const", choice.get("type")) for choice in error.validator_value]
-        allowed = error.schema["description"] if None in choices else ", ".join(choices)
+        described = {None, "object"} & set(choices)
+        allowed = error.schema["description"] if described else ", ".join(choices).replace("array", "a list of these")
         return f"{where}: {value!r} is none of: {allowed}"
     if error.validator == "minItems":
         return f"{where}: at least {error.validator_value} must be named"

@@ -26,7 +26,7 @@ from emofuse.encoders import EmotionClassifier, checkpoint_hash, load_pretrained
 from emofuse.errors import EmofuseError
 from emofuse.hub import RECORD, check_download
 from emofuse.inputs import Collator, TurnDataset, make_inputs
-from emofuse.splits import read_split
+from emofuse.splits import read_split, turns_digest
 from emofuse.store import read_json, read_metadata, whole_folder, write_json, write_parquet
 
 
@@ -77,7 +77,8 @@ def fine_tune(
     state: folder for resume states, one subfolder for each set of inputs, removed on success. code: fingerprint of the
     code, part of that key, as are the `model_files` of an encoder in a local folder. like: training.json of a training
     whose best epoch is this one's last, under the same schedule. Without a validation part the last epoch is kept. The
-    test part is not looked at, unless the split itself says that epochs are chosen on it (rule 'test').
+    test part is not looked at, unless the split itself says that epochs are chosen on it (rule 'test'). training.json
+    holds `train_turns`, the digest of the split's training turns, those without a clip included.
     """
     began = time.monotonic()
     device = prepare_device(machine["device"], training["threads"])
@@ -156,6 +157,7 @@ def fine_tune(
                 "seed": seed,
                 "classes": classes,
                 "turns": {part: len(rows) for part, rows in data.items()},
+                "train_turns": turns_digest(t["turn_id"] for t in table.to_pylist() if t["part"] == "train"),
                 "best_epoch": round(best / steps_per_epoch),
                 "chosen_on": watched if validated else None,
                 "best_wa": trainer.state.best_metric if validated else None,
