@@ -1,6 +1,6 @@
 """The pinned environment: one set of versions, whether installed by pip or by conda."""
 
-import re
+import ast
 from pathlib import Path
 
 import yaml
@@ -30,7 +30,11 @@ def test_everything_imported_is_pinned():
     standard = set(__import__("sys").stdlib_module_names) | {"emofuse"}
     imports = set()
     for path in (ROOT / "workflow/scripts").rglob("*.py"):
-        imports |= set(re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imports |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imports.add(node.module.split(".")[0])
     direct = yaml.safe_load((ROOT / "envs/emofuse.yaml").read_text())["dependencies"][-1]["pip"]
     names = {pin.split("==")[0].lower() for pin in direct}
     assert {known.get(name, name).lower() for name in imports - standard} - names == set()

@@ -1,10 +1,12 @@
+import itertools
+
 import numpy as np
 import pytest
 from fusion_inputs import CLASSES, Corpus
 
 from emofuse.errors import EmofuseError
-from emofuse.fusion import align, combine, log_softmax, scale, softmax
-from emofuse.systems import System, systems, systems_of
+from emofuse.fusion import align, combine, log_softmax, refuse_foreign, scale, softmax, temperatures
+from emofuse.systems import CHOSEN, MAJORITY, SCENARIO, System, candidates, systems, systems_of
 
 ENCODERS = {"video": "videomae", "text": "bert", "audio": "wav2vec2"}
 
@@ -14,27 +16,75 @@ def corpus(tmp_path):
     return Corpus(tmp_path)
 
 
+ALL = ("text", "audio", "video")
+
+
 def test_systems_are_named_in_a_fixed_order():
-    names = [system.name for system in systems(ENCODERS, ["mlp", "svm"])]
+    known = systems(ENCODERS, ["mlp", "svm"])
+    names = [system.name for system in known]
     assert names[:3] == ["text-bert", "audio-wav2vec2", "video-videomae"]
     assert names[3:6] == ["early-sum-svm", "early-sum-mlp", "early-product-svm"]
-    assert names[-1] == "late-concat-mlp"
-    assert len(names) == 3 + 2 * 6 + 2
+    assert names[16] == "late-concat-mlp"
+    assert names[17:19] == ["text+audio.early-sum-svm", "text+audio.early-sum-mlp"]
+    assert names[-1] == "late-concat-mlp.no-video"
+    assert len(set(names)) == len(names) == 2 * 48 + 11
     assert names == [system.name for system in systems(dict(sorted(ENCODERS.items())), ["svm", "mlp"])]
+    kinds = [kind for kind, _ in itertools.groupby(system.kind for system in known)]
+    assert kinds[0] == "single" and kinds[-1] == "substituted"
+    assert all(one.order < other.order for one, other in itertools.pairwise(known))
+    assert max(known, key=lambda s: s.order).order < MAJORITY.order < SCENARIO.order < CHOSEN.order
 
 
 def test_systems_of_one_classifier_partition_the_list():
     jobs = [systems_of(name, ENCODERS) for name in ("argmax", "svm", "xgboost", "mlp")]
     whole = systems(ENCODERS, ["svm", "xgboost", "mlp"])
     assert sorted(s.name for job in jobs for s in job) == sorted(s.name for s in whole)
-    assert [s.name for s in jobs[0]][-2:] == ["late-sum-argmax", "late-product-argmax"]
-    assert jobs[1][0] == System("early-sum-svm", "early", "sum", "svm", ("text", "audio", "video"))
+    assert [len(job) for job in jobs] == [11, 48, 48, 48]
+    assert [s.name for s in jobs[0]][3:5] == ["late-sum-argmax", "late-product-argmax"]
+    assert jobs[1][0] == System("early-sum-svm", "early", "sum", "svm", ALL)
 
 
-def test_systems_without_fusion_or_without_early_sums():
-    assert [s.name for s in systems({"audio": "wav2vec2"}, ["svm"])] == ["audio-wav2vec2"]
+def test_all_seven_subsets_early_and_late():
+    known = {system.name: system for system in systems_of("svm", ENCODERS)}
+    for size in (1, 2, 3):
+        for subset in itertools.combinations(ALL, size):
+            for kind in ("early", "late"):
+                found = {s.combination for s in known.values() if (s.kind, s.modalities) == (kind, subset)}
+                assert found == ({""} if size == 1 else {"sum", "product", "concat"})
+    assert known["text+video.late-product-svm"].modalities == ("text", "video")
+    assert known["audio.early-svm"] == System("audio.early-svm", "early", "", "svm", ("audio",))
+    argmax = [s.name for s in systems_of("argmax", ENCODERS)]
+    assert {"text+audio.late-product-argmax", "audio+video.late-sum-argmax"} < set(argmax)
+    assert not any(name.endswith("concat-argmax") or "early" in name for name in argmax)
+
+
+def test_each_full_fusion_of_a_classifier_is_also_without_each_modality():
+    known = systems(ENCODERS, ["xgboost"])
+    substituted = [system for system in known if system.kind == "substituted"]
+    full = [s for s in known if s.kind in ("early", "late") and s.modalities == ALL and s.classifier == "xgboost"]
+    expected = {(f"{system.name}.no-{modality}", modality) for system in full for modality in ALL}
+    assert {(system.name, system.missing) for system in substituted} == expected and len(expected) == 18
+    assert all(system.modalities == ALL for system in substituted)
+    assert System("early-sum-svm", "early", "sum", "svm", ALL).without("text") == System(
+        "early-sum-svm.no-text", "substituted", "sum", "svm", ALL, "text"
+    )
+
+
+def test_the_final_system_is_a_fusion_of_all_modalities_of_the_run():
+    known = [*systems(ENCODERS, ["svm"]), MAJORITY, SCENARIO, CHOSEN]
+    names = [system.name for system in candidates(known)]
+    combined = [f"{kind}-{how}-svm" for kind in ("early", "late") for how in ("sum", "product", "concat")]
+    assert sorted(names) == sorted([*combined, "late-sum-argmax", "late-product-argmax"])
+    two = candidates(systems({"audio": "wav2vec2", "video": "videomae"}, ["svm"], early=["concat"]))
+    assert {s.modalities for s in two} == {("audio", "video")} and "early-concat-svm" in [s.name for s in two]
+    assert [s.name for s in candidates(systems({"audio": "wav2vec2"}, ["svm"]))] == ["audio-wav2vec2"]
+
+
+def test_systems_of_one_modality_or_without_early_sums():
+    assert [s.name for s in systems({"audio": "w"}, ["svm"])] == ["audio-w", "audio.early-svm", "audio.late-svm"]
     names = [s.name for s in systems(ENCODERS, ["svm"], early=["concat"])]
-    assert "early-concat-svm" in names and "early-sum-svm" not in names and "late-sum-svm" in names
+    assert "early-concat-svm" in names and "late-sum-svm" in names
+    assert not any("early-sum" in name or "early-product" in name for name in names)
 
 
 def test_combine_by_hand():
@@ -46,6 +96,7 @@ def test_combine_by_hand():
     assert combine(vectors, "sum").tolist() == [[13, 24], [35, 46]]
     assert combine(vectors, "product").tolist() == [[20, 80], [180, 320]]
     assert combine(vectors, "concat").tolist() == [[1, 2, 10, 20, 2, 2], [3, 4, 30, 40, 2, 2]]
+    assert combine(vectors | {"text": np.array([[5.0, 6]])}, "sum").tolist() == [[17, 28], [37, 48]]
 
 
 @pytest.mark.parametrize("how", ["sum", "product"])
@@ -83,6 +134,9 @@ def test_align_puts_the_turns_of_a_split_in_one_order(corpus):
     assert (data.split, data.classes, data.encoders["audio"]) == ("session2", CLASSES, "wav2vec2")
     rows = [corpus.turns.index(turn) for turn in data.turns]
     assert data.truth.tolist() == [corpus.label[row] for row in rows]
+    assert [CLASSES[label] for label in data.labels] == data.truth.tolist()
+    assert data.dialogs.tolist() == [turn[:-5] for turn in data.turns]
+    assert data.asked.tolist() == [corpus.session[row] in (1, 2) for row in rows]
     for modality in ("text", "audio", "video"):
         embeddings, logits = corpus.vectors(modality)
         assert data.embeddings[modality].dtype == np.float64
@@ -161,3 +215,38 @@ def test_a_part_that_missing_clips_empty_is_refused(corpus):
     stores["video"] = corpus.write_store("video", 2, left_out=gone)
     with pytest.raises(EmofuseError, match="session2: no turn of part test has a clip in every modality"):
         align(stores, corpus.write_split(2), seed=1)
+
+
+def test_align_keeps_the_turns_held_out_of_a_training(corpus):
+    stores, _, split = corpus.write_source(2, suffix="-without4")
+    data = align(stores, split, seed=1)
+    rows = [corpus.turns.index(turn) for turn in data.turns]
+    assert {
+        part: {corpus.session[r] for r, p in zip(rows, data.parts, strict=True) if p == part}
+        for part in ("train", "held", "val", "test")
+    } == {"train": {3, 5}, "held": {4}, "val": {1}, "test": {2}}
+    assert (data.asked == np.isin(data.parts, ["val", "test"])).all()
+
+
+def test_temperatures_are_one_where_nothing_can_be_fitted(corpus):
+    data = align(corpus.write_stores(2), corpus.write_split(2), seed=1)
+    assert temperatures(data, np.zeros(len(data.turns), bool)) == dict.fromkeys(ALL, 1.0)
+    before = temperatures(data, data.parts == "val")
+    data.logits["text"] *= 3
+    after = temperatures(data, data.parts == "val")
+    assert after["text"] == pytest.approx(3 * before["text"], rel=1e-4)
+    assert {m: after[m] for m in ("audio", "video")} == {m: before[m] for m in ("audio", "video")}
+
+
+def test_every_foreign_encoder_is_named_at_once(corpus):
+    stores, trainings, split = corpus.write_source(2)
+    refuse_foreign(stores, trainings, split, seed=1)
+    trainings["audio"] = corpus.write_trainings(3)["audio"]
+    stores["video"] = corpus.write_store("video", 2, checkpoint="e" * 64)
+    with pytest.raises(EmofuseError, match=r"^Leak: not the encoders of session2") as caught:
+        refuse_foreign(stores, trainings, split, seed=1)
+    message = str(caught.value)
+    assert "audio-session3.json: its encoder learned from other turns" in message
+    assert "audio-session2.parquet: its vectors are of another encoder" in message
+    assert "video-session2.parquet: its vectors are of another encoder" in message
+    assert "text" not in message

@@ -1,51 +1,65 @@
-"""Classify: one job a classifier, fold and seed. In: the modalities' embeddings. Out: predictions of each of its systems."""
+"""Classify: one job a classifier, fold and seed. In: the modalities' embeddings. Out: predictions of all its systems."""
+
+PREDICTIONS = f"results/{CORPUS}/{RUN}/predictions/{{classifier}}/{{split}}/seed{{seed}}.parquet"
 
 
-def embeddings(wildcards, refit=""):
-    """The embedding store of each modality for one split and seed."""
-    return [
-        EMBEDDING.format(
-            modality=modality,
-            encoder=encoder_of(modality),
-            split=f"{wildcards.split}{refit}",
-            seed=wildcards.seed,
-        )
-        for modality in MODALITIES
-    ]
+def behind(pattern, splits):
+    """An input function: a path pattern of encoders, for each of the splits that `splits(wildcards)` names and each modality."""
+
+    def paths(wildcards):
+        return [
+            pattern.format(modality=modality, encoder=encoder_of(modality), split=split, seed=wildcards.seed)
+            for split in splits(wildcards)
+            for modality in MODALITIES
+        ]
+
+    return paths
 
 
-for classifier in CLASSIFIERS:
-    # One rule a classifier, because each makes other systems and Snakemake wants outputs by name.
+def refits(wildcards):
+    """The split that the encoders are trained anew on, if they are."""
+    return [f"{wildcards.split}-refit"] if REFIT else []
 
-    rule:
-        name:
-            f"classify_{classifier}"
-        input:
-            split="results/<corpus>/<run>/splits/{split}.parquet",
-            embeddings=embeddings,
-            refit_split="results/<corpus>/<run>/splits/{split}-refit.parquet" if REFIT else [],
-            refit_embeddings=lambda w: embeddings(w, "-refit") if REFIT else [],
-        output:
-            [
-                f"results/<corpus>/<run>/predictions/{name}/{{split}}/seed{{seed}}.parquet"
-                for name in systems_of(classifier)
-            ],
-        log:
-            f"results/<corpus>/<run>/logs/classify/{classifier}/{{split}}/seed{{seed}}.log",
-        benchmark:
-            f"results/<corpus>/<run>/benchmarks/classify/{classifier}_{{split}}_seed{{seed}}.tsv"
-        conda:
-            "../../envs/emofuse.yaml"
-        threads: config["classifier_threads"]
-        resources:
-            mem_mb=4000,
-            runtime=60,
-        params:
-            code=fingerprint("classify"),
-            classifier=classifier,
-            systems=systems_of(classifier),
-            labels=LABELS,
-            settings=ordered(config["classifiers"].get(classifier, {})),
-            threads=config["classifier_threads"],
-        script:
-            "../scripts/classify.py"
+
+def held_out(wildcards):
+    """The splits of the cross-fitted encoders; the plain argmax learns nothing from vectors."""
+    return [] if wildcards.classifier == "argmax" else cross_fits(wildcards.split)
+
+
+def split_files(splits):
+    """An input function: the files of the splits that `splits(wildcards)` names."""
+    return lambda wildcards: [f"results/{CORPUS}/{RUN}/splits/{split}.parquet" for split in splits(wildcards)]
+
+
+rule classify:
+    input:
+        split="results/<corpus>/<run>/splits/{split}.parquet",
+        embeddings=behind(EMBEDDING, lambda w: [w.split]),
+        trainings=behind(f"{ENCODER}/training.json", lambda w: [w.split]),
+        refit_split=split_files(refits),
+        refit_embeddings=behind(EMBEDDING, refits),
+        refit_trainings=behind(f"{ENCODER}/training.json", refits),
+        held_out_splits=split_files(held_out),
+        held_out_embeddings=behind(EMBEDDING, held_out),
+        held_out_trainings=behind(f"{ENCODER}/training.json", held_out),
+    output:
+        "results/<corpus>/<run>/predictions/{classifier}/{split}/seed{seed}.parquet",
+    log:
+        "results/<corpus>/<run>/logs/classify/{classifier}/{split}/seed{seed}.log",
+    benchmark:
+        "results/<corpus>/<run>/benchmarks/classify/{classifier}_{split}_seed{seed}.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
+    threads: config["classifier_threads"]
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        code=fingerprint("classify"),
+        labels=LABELS,
+        settings=lambda w: ordered(config["classifiers"].get(w.classifier, {})),
+        early=sorted(config["early_fusion"]),
+        train_vectors=config["train_vectors"],
+        threads=config["classifier_threads"],
+    script:
+        "../scripts/classify.py"

@@ -2,21 +2,32 @@ from emofuse.classification import classify
 from emofuse.job import job
 
 
-def by_modality(paths):
-    """{modality: path} for the embeddings of one split."""
-    return dict(zip(snakemake.params.labels, paths, strict=True))
+def sources(splits, embeddings, trainings):
+    """(embeddings, trainings, split file) of each split; the rule lists the modalities of the first, then the second's."""
+    labels = list(snakemake.params.labels)
+
+    def of(paths, number):
+        return dict(zip(labels, paths[number * len(labels) :][: len(labels)], strict=True))
+
+    return [(of(embeddings, number), of(trainings, number), split) for number, split in enumerate(splits)]
 
 
 with job(snakemake.log[0]):
-    anew = snakemake.input.refit_split
+    given = snakemake.input
+    [(embeddings, trainings, split)] = sources([given.split], given.embeddings, given.trainings)
+    refit = sources(given.refit_split, given.refit_embeddings, given.refit_trainings)
     classify(
-        embeddings=by_modality(snakemake.input.embeddings),
+        embeddings=embeddings,
+        trainings=trainings,
         labels=snakemake.params.labels,
-        split_path=snakemake.input.split,
-        classifier=snakemake.params.classifier,
+        split_path=split,
+        classifier=snakemake.wildcards.classifier,
         settings=snakemake.params.settings,
+        early=snakemake.params.early,
+        train_vectors=snakemake.params.train_vectors,
         seed=int(snakemake.wildcards.seed),
         threads=snakemake.params.threads,
-        outputs=dict(zip(snakemake.params.systems, snakemake.output, strict=True)),
-        refit=(by_modality(snakemake.input.refit_embeddings), anew) if anew else None,
+        output=snakemake.output[0],
+        refit=refit[0] if refit else None,
+        folds=sources(given.held_out_splits, given.held_out_embeddings, given.held_out_trainings),
     )

@@ -1,10 +1,12 @@
+from emofuse.card import protocol_card
 from emofuse.job import job
 from emofuse.paper import make_paper
 
 with job(snakemake.log[0]):
+    facts = snakemake.params.facts
     make_paper(
-        scores=snakemake.input.scores[0],
-        per_class=snakemake.input.per_class,
+        evaluation=snakemake.params.evaluation,
+        card=protocol_card(facts, list(snakemake.input.splits)),
         selection=list(snakemake.input.selection),
         numbers=snakemake.input.numbers,
         figures=snakemake.input.figures,
@@ -13,9 +15,9 @@ with job(snakemake.log[0]):
         run=snakemake.params.run,
         notice=snakemake.params.notice,
         modalities=snakemake.params.modalities,
-        classes=snakemake.params.classes,
-        final_system=snakemake.params.final_system,
+        classes=list(facts["classes"]),
+        final_system=facts["final_system"],
         pca_split=snakemake.params.pca_split,
-        leaks=snakemake.params.leaks,
+        leaks=facts["leaks"],
         settings=snakemake.params.settings,
     )

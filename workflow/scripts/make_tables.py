@@ -1,13 +1,15 @@
+from emofuse.card import protocol_card
 from emofuse.job import job
 from emofuse.tables import make_tables
 
 with job(snakemake.log[0]):
+    facts = snakemake.params.facts
     make_tables(
-        scores=snakemake.input.scores[0],
-        per_class=snakemake.input.per_class,
+        evaluation=snakemake.params.evaluation,
         selection=list(snakemake.input.selection),
         folder=snakemake.params.folder,
         modalities=snakemake.params.modalities,
-        classes=snakemake.params.classes,
-        final_system=snakemake.params.final_system,
+        classes=list(facts["classes"]),
+        card=protocol_card(facts, list(snakemake.input.splits)),
+        final_system=facts["final_system"],
     )

@@ -107,21 +107,20 @@ def fit_temperature(scores, truth):
 def fit_sigmoid(scores, truth):
     """A Sigmoid by Platt's method, one class versus the rest; None where fewer than two classes can be fitted.
 
-    scores: (n, C) decision values, nan for a class without training turns; truth: (n,) class indices. A class can be
-    fitted if it has scores and turns.
+    scores: (n, C) decision values, nan for a class without training turns; truth: (n,) class indices. A class is fitted
+    on the turns in which it has a score, if some of them are its own and some are not.
     """
     scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth)
     slopes, intercepts = np.full((2, scores.shape[1]), np.nan)
-    everything = np.arange(len(truth))
-    if len(np.unique(truth)) > 1:
-        for label in np.unique(truth):
-            if np.isfinite(scores[:, label]).all():
-                # Nothing is fitted but the sigmoid, so one fold of all turns does; five would need five of each class.
-                folds = [(everything, everything)]
-                machine = CalibratedClassifierCV(_Given(), method="sigmoid", cv=folds, ensemble=True)
-                machine.fit(scores[:, [label]], truth == label)
-                fitted = machine.calibrated_classifiers_[0].calibrators[0]
-                slopes[label], intercepts[label] = -fitted.a_, -fitted.b_
+    for label in np.unique(truth):
+        rows = np.flatnonzero(np.isfinite(scores[:, label]))
+        if 0 < np.count_nonzero(truth[rows] == label) < len(rows):
+            # Nothing is fitted but the sigmoid, so one fold of all turns does; five would need five of each class.
+            folds = [(np.arange(len(rows)),) * 2]
+            machine = CalibratedClassifierCV(_Given(), method="sigmoid", cv=folds, ensemble=True)
+            machine.fit(scores[rows][:, [label]], truth[rows] == label)
+            fitted = machine.calibrated_classifiers_[0].calibrators[0]
+            slopes[label], intercepts[label] = -fitted.a_, -fitted.b_
     return Sigmoid(slopes, intercepts) if np.isfinite(slopes).sum() > 1 else None
 
 

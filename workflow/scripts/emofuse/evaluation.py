@@ -3,83 +3,101 @@
 import difflib
 import json
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from emofuse.errors import EmofuseError, listing
-from emofuse.fusion import some, split_turns
+from emofuse.fusion import some
+from emofuse.splits import read_split
+from emofuse.statistics import measures
 from emofuse.store import read_metadata, read_parquet, write_parquet, write_tsv
-from emofuse.systems import CHOSEN, MAJORITY, System
+from emofuse.systems import CHOSEN, MAJORITY, SCENARIO, System, candidates, full_fusions
 
 POOLED = "pooled"  # stands where a split's name would, for all folds of one seed together
 
 
 @dataclass
-class Rows:
-    """Predictions of one system: `turns`, `parts` (n,) str; `truth`, `prediction` (n,) indices into the classes."""
+class Fold:
+    """What all systems say of the validation and test turns of one split, trained with one seed.
+
+    `turns`, `parts`: (n,) str, sorted by turn; `truth`: (n,) indices into the classes; `predictions[system]`: (n,) alike;
+    `probabilities[when][system]`: (n, classes) float64, when is before or after calibration, empty where not asked for or
+    not there.
+    """
 
     turns: np.ndarray
     parts: np.ndarray
     truth: np.ndarray
-    prediction: np.ndarray
-
-    def where(self, mask):
-        """The rows that an (n,) bool mask, or an (n,) order, selects."""
-        return Rows(self.turns[mask], self.parts[mask], self.truth[mask], self.prediction[mask])
+    predictions: dict[System, np.ndarray] = field(default_factory=dict)
+    probabilities: dict[str, dict[System, np.ndarray]] = field(default_factory=lambda: {"before": {}, "after": {}})
 
     def part(self, name):
-        """The rows of one part."""
-        return self.where(self.parts == name)
+        """The fold with the turns of one part alone."""
+        rows = self.parts == name
+        return Fold(
+            self.turns[rows],
+            self.parts[rows],
+            self.truth[rows],
+            {system: said[rows] for system, said in self.predictions.items()},
+            {when: {s: p[rows] for s, p in found.items()} for when, found in self.probabilities.items()},
+        )
+
+    def add(self, name, system):
+        """Let `name`, a System, say what `system` says."""
+        self.predictions[name] = self.predictions[system]
+        for found in self.probabilities.values():
+            if system in found:
+                found[name] = found[system]
 
 
 def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_predictions, final_system="validation"):
     """Write scores, per-class scores, confusion matrices and the choice of the final system.
 
-    predictions: prediction files of all systems, splits and seeds; splits: the split files. Written are:
+    predictions: prediction files of all classifiers, splits and seeds of one protocol; splits: the split files. Written are:
 
-    - scores (Parquet): system, kind, combination, classifier, encoders, split, seed, part, n, wa, ua, macro_f1,
-      weighted_f1; encoders as "bert, wav2vec2", empty where a system has none or is another one in each split
+    - scores (Parquet): system, kind, combination, classifier, modalities, missing, encoders, split, seed, part, n, wa, ua,
+      macro_f1, weighted_f1; modalities and encoders as "text, audio" and "bert, wav2vec2", empty where a system has none
+      or is another one in each split
     - per_class (Parquet): system, split, seed, part, class, precision, recall, f1, support
     - confusion (Parquet): system, split, seed, part, truth, prediction, count
     - chosen (TSV): split, seed, system, val_wa, val_ua, test_wa, test_ua
     - chosen_predictions (Parquet): turn_id, split, seed, truth, prediction of the chosen systems' test turns
 
-    All scores are fractions (see `measure`). Split "pooled" is all folds of a seed together. Two systems are added:
+    All scores are fractions (see `measure`). Split "pooled" is all folds of a seed together. Three systems are added:
     "majority" always says the most frequent class of the split's training part (of equals the first in the order of
-    classes), "chosen" is in each split the final system. With `final_system` "validation" that is the fused system with
-    the best WA in the split's validation part (of equals the better UA, then the first in `System.order`); with "test"
-    (a leak) the one that has the best WA of all on the test turns of all splits of that seed; else it is the system of
-    that name, everywhere. Raises EmofuseError where the predictions do not belong together, where there
-    is no validation part to choose on, and where no system has the name.
+    classes), "scenario" that of the turn's scenario there (of a scenario without training turns, the former), "chosen" is
+    in each split the final system. With `final_system` "validation" that is the one of `systems.candidates` with the best
+    WA in the split's validation part (of equals the better UA, then the first in `System.order`); with "test" (a leak) the
+    one that has the best WA of all on the test turns of all splits of that seed; else it is the system of that name,
+    everywhere. Raises EmofuseError where the predictions do not belong together, where there is no validation part to
+    choose on, and where no system has the name.
     """
-    files = {path: split_turns(path) for path in splits}
-    classes = next(iter(files.values()))[1]
-    by_split = {name: (parts, truth) for name, _, parts, truth in files.values()}
-    problems = [f"{path}: classes {', '.join(found[1])}" for path, found in files.items() if found[1] != classes]
-    if problems:
-        raise EmofuseError(f"Splits of one run have the same classes; {', '.join(classes)}, but\n" + listing(problems))
+    frames, classes = read_splits(splits)
+    folds, encoders = read_predictions(predictions, frames, classes)
+    picks = add_derived(folds, frames, classes, final_system)
 
-    found, left_out, encoders = read_predictions(predictions, classes)
-    check(found, left_out, by_split, classes)
-    picks = pick(found, final_system)
-    for key, systems in found.items():
-        systems[MAJORITY] = majority(next(iter(systems.values())), *by_split[key[0]], classes)
-        systems[CHOSEN] = systems[picks[key]]
-
-    measured = measure_all(found, classes)
-    names = ("system", "kind", "combination", "classifier", "encoders", "split", "seed", "part")
-    describe = {name: [] for name in names}
-    totals = {name: [] for name in ("n", "wa", "ua", "macro_f1", "weighted_f1")}
-    for (system, split, seed, part), result in measured.items():
-        named = encoders.get(system, "")
-        values = (system.name, system.kind, system.combination, system.classifier, named, split, seed, part)
-        for column, value in zip(describe.values(), values, strict=True):
-            column.append(value)
-        for name, column in totals.items():
-            column.append(result[name])
-    write_parquet(scores, pa.table({**describe, **totals}))
+    measured = measure_all(folds, classes)
+    rows = [
+        {
+            "system": system.name,
+            "kind": system.kind,
+            "combination": system.combination,
+            "classifier": system.classifier,
+            "modalities": ", ".join(system.modalities),
+            "missing": system.missing,
+            "encoders": encoders.get(system, ""),
+            "split": split,
+            "seed": seed,
+            "part": part,
+        }
+        | {name: result[name] for name in ("n", "wa", "ua", "macro_f1", "weighted_f1")}
+        for (system, split, seed, part), result in measured.items()
+    ]
+    write_parquet(scores, pa.Table.from_pylist(rows))
     write_parquet(per_class, per_class_table(measured, classes))
     write_parquet(confusion, confusion_table(measured, classes))
 
@@ -92,202 +110,285 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
                 row[f"{part}_{score}"] = "" if result is None else f"{result[score]:.6f}"
         rows.append(row)
     write_tsv(chosen, rows, ["split", "seed", "system", "val_wa", "val_ua", "test_wa", "test_ua"])
-    write_parquet(chosen_predictions, chosen_table(found, classes))
+    write_parquet(chosen_predictions, chosen_table(folds, classes))
 
 
-def read_predictions(paths, classes):
-    """Read prediction files into {(split, seed): {System: Rows}}, turns sorted and systems in their order.
+def read_splits(paths):
+    """Split files, checked again for leaks: {split: its turns as a DataFrame by turn_id}, and their classes."""
+    files = {path: read_split(path) for path in paths}
+    classes = next(iter(files.values()))[1]
+    problems = [f"{path}: classes {', '.join(found)}" for path, (_, found) in files.items() if found != classes]
+    if problems:
+        raise EmofuseError(f"Splits of one run have the same classes; {', '.join(classes)}, but\n" + listing(problems))
+    frames = {
+        read_metadata(path)["split"]: table.to_pandas().set_index("turn_id").sort_index()
+        for path, (table, _) in files.items()
+    }
+    return frames, classes
 
-    Also returns what each file left out, {(split, seed): {System: {turn: reason}}}, and the names of each system's
-    encoders, {System: str}.
+
+def read_predictions(paths, splits, classes, probabilities=False):
+    """Read prediction files into {(split, seed): Fold}, and name each system's encoders, {System: str}.
+
+    splits: {split: DataFrame} as of `read_splits`. Refuses what does not belong together: in every split and seed there are
+    the same systems; each file speaks of the split's validation and test turns but for those left out, each once, with
+    the split's parts and classes; all files leave out the same; within a seed no turn is tested twice.
     """
-    number = {name: index for index, name in enumerate(classes)}
-    found, left_out, encoders, problems = {}, {}, {}, []
+    folds, left_out, encoders, problems = {}, {}, {}, []
     for path in paths:
         metadata = read_metadata(path)
-        system = System(
-            metadata["system"],
-            metadata["kind"],
-            metadata["combination"],
-            metadata["classifier"],
-            tuple(json.loads(metadata["modalities"])),
-        )
         key = (metadata["split"], int(metadata["seed"]))
-        columns = read_parquet(path, columns=["turn_id", "part", "truth", "prediction"]).to_pydict()
-        strange = (set(columns["truth"]) | set(columns["prediction"])) - number.keys()
-        if strange or json.loads(metadata["classes"]) != classes:
+        where = f"{key[0]}, seed {key[1]}, {path}"
+        described = json.loads(metadata["systems"])
+        columns = ["system", "turn_id", "part", "truth", "prediction"]
+        if probabilities:
+            columns += [f"{kind}_{name}" for kind in ("score", "prob") for name in classes]
+        if json.loads(metadata["classes"]) != classes:
             problems.append(f"{path}: its classes are not those of the splits ({', '.join(classes)})")
             continue
-        named = ", ".join(json.loads(metadata["encoders"]).values())
-        if encoders.setdefault(system, named) != named:
-            problems.append(f"{path}: its encoders are {named}, and elsewhere {encoders[system]}")
-        if system in found.get(key, {}):
-            problems.append(f"{path}: a second file of {system.name}, {key[0]}, seed {key[1]}")
+        if key[0] not in splits:
+            problems.append(f"{path}: no split file of {key[0]}")
             continue
-        rows = Rows(
-            np.array(columns["turn_id"], dtype=str),
-            np.array(columns["part"], dtype=str),
-            np.array([number[name] for name in columns["truth"]], dtype=np.int64),
-            np.array([number[name] for name in columns["prediction"]], dtype=np.int64),
-        )
-        found.setdefault(key, {})[system] = rows.where(np.argsort(rows.turns, kind="stable"))
-        left_out.setdefault(key, {})[system] = json.loads(metadata["left_out"])
+        table = read_parquet(path, columns=columns)
+        fold, fault = _shared_rows(table, described, classes)
+        fault = fault or _unlike_the_split(fold, splits[key[0]], json.loads(metadata["left_out"]), classes)
+        if fault:
+            problems.append(f"{where}: {fault}")
+            continue
+        if key in folds and json.loads(metadata["left_out"]) != left_out[key]:
+            problems.append(f"{where}: other turns are left out than from the other classifiers")
+            continue
+        folds.setdefault(key, fold)
+        left_out[key] = json.loads(metadata["left_out"])
+        said = _class_indices(table["prediction"], classes).reshape(len(described), -1)
+        scored = {
+            kind: _matrix(table, [f"{kind}_{name}" for name in classes], len(described))
+            for kind in (("score", "prob") if probabilities else ())
+        }
+        for number, facts in enumerate(described):
+            names = ("name", "kind", "combination", "classifier", "missing")
+            system = System(**{name: facts[name] for name in names}, modalities=tuple(facts["modalities"]))
+            named = ", ".join(facts["encoders"].values())
+            if encoders.setdefault(system, named) != named:
+                problems.append(f"{path}: the encoders of {system.name} are {named}, and elsewhere {encoders[system]}")
+            if system in folds[key].predictions:
+                problems.append(f"{path}: a second file of {system.name}, {key[0]}, seed {key[1]}")
+            folds[key].predictions[system] = said[number]
+            if probabilities and facts["calibration"]:
+                folds[key].probabilities["after"][system] = scored["prob"][number]
+                if facts["calibration"]["method"] == "temperature":
+                    folds[key].probabilities["before"][system] = _softmax(scored["score"][number])
+    problems += _incomplete(folds, splits)
     if problems:
         raise EmofuseError("Predictions that cannot be evaluated together:\n" + listing(problems))
-    ordered = {
-        key: dict(sorted(systems.items(), key=lambda item: item[0].order)) for key, systems in sorted(found.items())
+    for fold in folds.values():
+        fold.predictions = dict(sorted(fold.predictions.items(), key=lambda item: item[0].order))
+    return dict(sorted(folds.items())), encoders
+
+
+def _shared_rows(table, described, classes):
+    """The Fold that all systems of one file share, and what is wrong with the file ('' if nothing)."""
+    systems = table["system"].to_numpy(zero_copy_only=False)
+    names = [facts["name"] for facts in described]
+    if len(systems) % len(names) or (systems.reshape(len(names), -1) != np.array(names, object)[:, None]).any():
+        return None, "its rows are not those of its systems, one after the other"
+    blocks = {
+        name: table[name].to_numpy(zero_copy_only=False).reshape(len(names), -1)
+        for name in ("turn_id", "part", "truth")
     }
-    return ordered, left_out, encoders
+    unlike = [
+        names[i] for i, same in enumerate(zip(*(_like_first(b) for b in blocks.values()), strict=True)) if not all(same)
+    ]
+    if unlike:
+        return None, f"turns, parts or classes of {', '.join(unlike)} are not those of {names[0]}"
+    if any(pc.any(pc.invert(pc.is_in(table[name], pa.array(classes)))).as_py() for name in ("truth", "prediction")):
+        return None, f"its classes are not those of the splits ({', '.join(classes)})"
+    rows = table.slice(0, len(systems) // len(names))
+    return Fold(
+        np.array(rows["turn_id"].to_pylist(), dtype=str),
+        np.array(rows["part"].to_pylist(), dtype=str),
+        _class_indices(rows["truth"], classes),
+    ), ""
 
 
-def check(found, left_out, splits, classes):
-    """Refuse predictions that do not belong together.
+def _like_first(block):
+    return (block == block[0]).all(axis=1)
 
-    In every split and seed there are the same systems, each of them speaks of the split's validation and test turns
-    but for those left out, with the split's parts and classes, and all leave out the same. Within a seed no turn is
-    tested twice.
-    """
+
+def _class_indices(column, classes):
+    return pc.index_in(column, pa.array(classes)).to_numpy().astype(np.int64)
+
+
+def _matrix(table, columns, systems):
+    """Columns as (systems, n, columns) float64; null is nan."""
+    values = [table[name].to_numpy(zero_copy_only=False) for name in columns]
+    return np.stack(values, axis=1).astype(np.float64).reshape(systems, -1, len(columns))
+
+
+def _softmax(scores):
+    """Of the classes that have a score; the others (a class without a training turn) get 0."""
+    from scipy.special import softmax
+
+    return softmax(np.where(np.isnan(scores), -np.inf, scores), axis=1)
+
+
+def _unlike_the_split(fold, frame, left_out, classes):
+    """What of a Fold is not as its split says, as text; '' if all is."""
+    expected = frame[frame["part"].isin(["val", "test"]) & ~frame.index.isin(list(left_out))]
+    turns = fold.turns.tolist()
+    if turns != expected.index.tolist():
+        twice = {turn for turn, count in Counter(turns).items() if count > 1}
+        differing = set(turns) ^ set(expected.index) or twice
+        return f"not the split's turns, each once and in order: {some(differing or turns)}"
+    wrong = (fold.parts != expected["part"].to_numpy(str)) | (
+        np.array(classes)[fold.truth] != expected["class"].to_numpy(str)
+    )
+    return f"part or class is not the split's: {some(fold.turns[wrong])}" if wrong.any() else ""
+
+
+def _incomplete(folds, splits):
+    """Systems that lack in a split, and turns that are tested twice, as texts."""
     problems = []
-    everything = {system for systems in found.values() for system in systems}
-    seeds = sorted({seed for _, seed in found})
+    everything = {system for fold in folds.values() for system in fold.predictions}
+    seeds = sorted({seed for _, seed in folds})
     for split in splits:
         for seed in seeds:
-            systems = found.get((split, seed), {})
-            absent = sorted(system.name for system in everything - systems.keys())
+            there = folds[split, seed].predictions.keys() if (split, seed) in folds else set()
+            absent = sorted(system.name for system in everything - there)
             if absent:
                 problems.append(f"{split}, seed {seed}: no predictions of {', '.join(absent)}")
-    for (split, seed), systems in found.items():
-        if split not in splits:
-            problems.append(f"{split}: no split file of that name")
-            continue
-        parts, truth = splits[split]
-        first = next(iter(systems))
-        for system, rows in systems.items():
-            where = f"{split}, seed {seed}, {system.name}"
-            omitted = left_out[split, seed][system]
-            if omitted != left_out[split, seed][first]:
-                problems.append(f"{where}: other turns are left out than from {first.name}")
-            expected = {turn for turn, part in parts.items() if part != "train" and turn not in omitted}
-            turns = rows.turns.tolist()
-            if len(set(turns)) < len(turns) or set(turns) != expected:
-                differing = set(turns) ^ expected or {t for t, n in Counter(turns).items() if n > 1}
-                problems.append(f"{where}: not the split's turns, each once: {some(differing)}")
-                continue
-            wrong = [
-                turn
-                for turn, part, label in zip(turns, rows.parts.tolist(), rows.truth.tolist(), strict=True)
-                if (part, classes[label]) != (parts[turn], truth[turn])
-            ]
-            if wrong:
-                problems.append(f"{where}: part or class is not the split's: {some(wrong)}")
     for seed in seeds:
         tested = Counter(
-            turn
-            for (_, other), systems in found.items()
-            if other == seed
-            for turn in next(iter(systems.values())).part("test").turns.tolist()
+            turn for (_, other), fold in folds.items() if other == seed for turn in fold.part("test").turns.tolist()
         )
         twice = [turn for turn, count in tested.items() if count > 1]
         if twice:
             problems.append(f"seed {seed}: tested in more than one split: {some(twice)}")
-    if problems:
-        raise EmofuseError("Predictions that cannot be evaluated together:\n" + listing(problems))
+    return problems
 
 
-def pick(found, final_system):
+def add_derived(folds, splits, classes, final_system):
+    """Add the baselines and the final system to each Fold; the system that the latter is, {(split, seed): System}."""
+    picks = pick(folds, final_system)
+    for key, fold in folds.items():
+        for system, said in baselines(splits[key[0]], fold.turns).items():
+            fold.predictions[system] = pc.index_in(pa.array(said), pa.array(classes)).to_numpy().astype(np.int64)
+        fold.add(CHOSEN, picks[key])
+    return picks
+
+
+def baselines(frame, turns):
+    """What the baselines, learned from the training part of a split (its DataFrame), say of `turns`: {System: (n,) str}."""
+    training = frame[frame["part"] == "train"]
+    counts = pd.crosstab(training["scenario"], training["class"])  # columns in the order of the classes
+    overall = counts.sum().idxmax()  # of equals the first
+    by_scenario = counts.idxmax(axis=1)
+    said = by_scenario.reindex(frame.loc[turns, "scenario"]).fillna(overall)
+    return {MAJORITY: np.full(len(turns), overall), SCENARIO: said.to_numpy(str)}
+
+
+def pick(folds, final_system):
     """The final system of each split and seed, {(split, seed): System}; see `evaluate`."""
     if final_system == "test":
-        return best_on_test(found)
+        return best_on_test(folds)
     if final_system != "validation":
-        names = {system.name: system for systems in found.values() for system in systems}
+        names = {system.name: system for fold in folds.values() for system in fold.predictions}
         if final_system not in names:
             nearest = difflib.get_close_matches(final_system, names, n=1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
             raise EmofuseError(
                 f"No system is named {final_system!r} (final_system).{hint} There are: {', '.join(names)}."
             )
-        return dict.fromkeys(found, names[final_system])
-    validation = {key: {system: rows.part("val") for system, rows in systems.items()} for key, systems in found.items()}
-    without = sorted(
-        {split for (split, _), systems in validation.items() if not len(next(iter(systems.values())).turns)}
-    )
+        return dict.fromkeys(folds, names[final_system])
+    validation = {key: fold.part("val") for key, fold in folds.items()}
+    without = sorted({split for (split, _), fold in validation.items() if not len(fold.turns)})
     if without:
-        names = ", ".join(system.name for system in next(iter(found.values())))
+        names = ", ".join(system.name for system in candidates(next(iter(folds.values())).predictions))
         raise EmofuseError(
             f"No validation part in {', '.join(without)}, so the final system cannot be chosen on it, and choosing on "
             f"the test part would flatter it. Name the system in advance (final_system: one of {names}), or choose "
             "another validation rule."
         )
-    return {key: choose(systems) for key, systems in validation.items()}
+    return {key: choose(fold, candidates(fold.predictions)) for key, fold in validation.items()}
 
 
-def best_on_test(found):
-    """For each seed the fused system with the best WA on the test turns of all splits: the leak that it says it is."""
+def best_on_test(folds):
+    """For each seed the candidate with the best WA on the test turns of all splits: the leak that it says it is."""
     chosen = {}
-    for seed in {seed for _, seed in found}:
-        of_seed = [systems for (_, other), systems in found.items() if other == seed]
-        pooled = {}
-        for system in of_seed[0]:
-            rows = [systems[system].part("test") for systems in of_seed]
-            pooled[system] = Rows(*(np.concatenate([getattr(r, f.name) for r in rows]) for f in fields(Rows)))
-        chosen[seed] = best(pooled)
-    return {key: chosen[key[1]] for key in found}
+    for seed in {seed for _, seed in folds}:
+        tests = [fold.part("test") for (_, other), fold in folds.items() if other == seed]
+        pooled = pool(tests)
+        chosen[seed] = best(pooled, candidates(pooled.predictions))
+    return {key: chosen[key[1]] for key in folds}
 
 
-def choose(candidates):
-    """`best` of {System: Rows of validation turns}.
+def pool(folds):
+    """Folds of one seed as one, with the systems that all of them have."""
+    first = folds[0]
+    return Fold(
+        *(np.concatenate([getattr(fold, name) for fold in folds]) for name in ("turns", "parts", "truth")),
+        {system: np.concatenate([fold.predictions[system] for fold in folds]) for system in first.predictions},
+        {
+            when: {
+                system: np.concatenate([fold.probabilities[when][system] for fold in folds])
+                for system in found
+                if all(system in fold.probabilities[when] for fold in folds)
+            }
+            for when, found in first.probabilities.items()
+        },
+    )
+
+
+def choose(fold, systems):
+    """`best` of some systems on a Fold of validation turns.
 
     Raises EmofuseError if a row is not of the validation part: no test turn may take part in this choice.
     """
-    for system, rows in candidates.items():
-        if (rows.parts != "val").any():
-            raise EmofuseError(
-                f"Leak: the choice of the final system would see other than validation turns ({system.name})."
-            )
-    return best(candidates)
+    if (fold.parts != "val").any():
+        raise EmofuseError("Leak: the choice of the final system would see other than validation turns.")
+    return best(fold, systems)
 
 
-def best(candidates):
-    """The fused system with the best WA on its rows; of equals the better UA, then the first in `System.order`.
-
-    candidates: {System: Rows}. Where nothing is fused (one modality), all systems are candidates.
-    """
+def best(fold, systems):
+    """The one of `systems` with the best WA on a Fold's rows; of equals the better UA, then the first in `System.order`."""
 
     def merit(system):
-        rows = candidates[system]
-        hits = rows.truth == rows.prediction
-        recalls = [hits[rows.truth == label].mean() for label in np.unique(rows.truth)]
+        hits = fold.truth == fold.predictions[system]
+        recalls = [hits[fold.truth == label].mean() for label in np.unique(fold.truth)]
         return -hits.mean(), -round(float(np.mean(recalls)), 12), system.order
 
-    return min([system for system in candidates if system.fused] or candidates, key=merit)
+    return min(systems, key=merit)
 
 
-def majority(rows, parts, truth, classes):
-    """Predictions of the training part's most frequent class for the turns of `rows`; of equals the first class."""
-    counts = Counter(truth[turn] for turn, part in parts.items() if part == "train")
-    most = max(range(len(classes)), key=lambda index: counts[classes[index]])
-    return replace(rows, prediction=np.full(len(rows.turns), most))
+def best_of_each_fusion(folds):
+    """For each kind and combination of fusion, its candidate in each fold: {System: {(split, seed): System}}.
+
+    Chosen as the final system is, on validation; where there is no validation part, the first in `System.order`.
+    """
+    found = {}
+    for key, fold in folds.items():
+        validation = fold.part("val")
+        ways = {}
+        for system in full_fusions(fold.predictions):
+            ways.setdefault((system.kind, system.combination), []).append(system)
+        for (kind, combination), systems in ways.items():
+            name = System(f"{kind}-{combination}", "chosen", combination, "", ())
+            found.setdefault(name, {})[key] = choose(validation, systems) if len(validation.turns) else systems[0]
+    return found
 
 
-def measure_all(found, classes):
+def measure_all(folds, classes):
     """`measure` of everything that has turns, {(System, split or "pooled", seed, part): dict}."""
-    groups = {}
-    for (split, seed), systems in found.items():
-        for system, rows in systems.items():
-            for part in ("val", "test"):
-                of_part = rows.part(part)
-                if len(of_part.turns):
-                    for name in (split, POOLED):
-                        groups.setdefault((system, name, seed, part), []).append(of_part)
-    keys = sorted(groups, key=lambda key: (key[2], key[1] == POOLED, key[1], key[0].order, key[3] == "test"))
-    return {
-        key: measure(
-            np.concatenate([rows.truth for rows in groups[key]]),
-            np.concatenate([rows.prediction for rows in groups[key]]),
-            len(classes),
-        )
-        for key in keys
-    }
+    measured = {}
+    for seed in sorted({seed for _, seed in folds}):
+        of_seed = {split: fold for (split, other), fold in folds.items() if other == seed}
+        for split, fold in [*of_seed.items(), (POOLED, pool(list(of_seed.values())))]:
+            parts = {part: found for part in ("val", "test") if len((found := fold.part(part)).turns)}
+            for system in sorted(fold.predictions, key=lambda system: system.order):
+                for part, rows in parts.items():
+                    result = measure(rows.truth, rows.predictions[system], len(classes))
+                    measured[system, split, seed, part] = result
+    return measured
 
 
 def measure(truth, prediction, classes):
@@ -298,27 +399,15 @@ def measure(truth, prediction, classes):
 
     What is not defined is nan: the recall of a class without turns, the precision of one never predicted, the F1 of one
     with neither. ua is the mean over the classes that have turns, macro_f1 over those that have turns or predictions (a
-    class predicted though it has no turn counts with F1 0). This is how sklearn's balanced_accuracy_score and f1_score
-    do it.
+    class predicted though it has no turn counts with F1 0), as sklearn's balanced_accuracy_score and f1_score do it; a
+    run has ten thousands of these, for which sklearn would need minutes.
     """
-    from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
-
-    labels = np.arange(classes)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        truth, prediction, labels=labels, zero_division=np.nan
-    )
-    return {
-        "n": len(truth),
-        "wa": float(accuracy_score(truth, prediction)),
-        "ua": float(np.nanmean(recall)),
-        "macro_f1": float(np.nanmean(f1)),
-        "weighted_f1": float(np.nansum(f1 * support) / support.sum()),
-        "precision": precision,
-        "recall": recall,
-        "f1": f1,
-        "support": support,
-        "confusion": confusion_matrix(truth, prediction, labels=labels),
-    }
+    confusion = np.bincount(truth * classes + prediction, minlength=classes**2).reshape(classes, classes)
+    hits, support, said = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        by_class = {"precision": hits / said, "recall": hits / support, "f1": 2 * hits / (support + said)}
+    scores = {name: float(score) for name, score in measures(support, hits, said).items()}
+    return {"n": len(truth), **scores, **by_class, "support": support, "confusion": confusion}
 
 
 def per_class_table(measured, classes):
@@ -352,15 +441,21 @@ def key_columns(measured, times):
     return columns
 
 
-def chosen_table(found, classes):
+def chosen_table(folds, classes):
     """Test predictions of the chosen systems, sorted by seed, split and turn."""
     names = np.array(classes)
-    columns = {"turn_id": [], "split": [], "seed": [], "truth": [], "prediction": []}
-    for (split, seed), systems in sorted(found.items(), key=lambda item: (item[0][1], item[0][0])):
-        rows = systems[CHOSEN].part("test")
-        columns["turn_id"] += rows.turns.tolist()
-        columns["split"] += [split] * len(rows.turns)
-        columns["seed"] += [seed] * len(rows.turns)
-        columns["truth"] += names[rows.truth].tolist()
-        columns["prediction"] += names[rows.prediction].tolist()
-    return pa.table(columns)
+    tables = []
+    for (split, seed), fold in sorted(folds.items(), key=lambda item: (item[0][1], item[0][0])):
+        rows = fold.part("test")
+        tables.append(
+            pa.table(
+                {
+                    "turn_id": rows.turns,
+                    "split": pa.array([split] * len(rows.turns), pa.string()),
+                    "seed": np.full(len(rows.turns), seed),
+                    "truth": names[rows.truth],
+                    "prediction": names[rows.predictions[CHOSEN]],
+                }
+            )
+        )
+    return pa.concat_tables(tables)

@@ -1,4 +1,4 @@
-"""Draws figures 1 to 12 of the paper and an overview of all systems, as SVG and PNG."""
+"""Draws figures 1 to 12 of the paper, and the scores, intervals and calibration of all systems, as SVG and PNG."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from emofuse.outputs import (
     split_title,
 )
 from emofuse.store import read_metadata, read_parquet, whole
-from emofuse.tables import fold_names, ranked, read_test
+from emofuse.tables import fold_names, ranked, read_frame, read_test, short_title, shown_systems
 
 # The paper's colours; classes that it does not have take the next of the others.
 CLASS_COLOURS = {"anger": "#cf3b38", "happiness": "#f2c037", "neutral": "#3f78bd", "sadness": "#3c9a5f"}
@@ -59,16 +59,22 @@ STYLE = {
 TIGHT_LEGEND = {"fontsize": 8, "columnspacing": 1.1, "handlelength": 1.3, "handletextpad": 0.5}
 
 
-def make_figures(splits, histories, embeddings, pca_split, scores, confusion, folder, modalities, classes):
+def make_figures(splits, histories, embeddings, pca_split, evaluation, folder, modalities, classes):
     """Write every figure of `figure_names(modalities)` as <name>.svg and <name>.png into `folder`.
 
-    splits: paths of all split files. histories: paths .../{modality}/{encoder}/{split}/seed{seed}/history.parquet.
-    embeddings: paths of the embedding files of fold `pca_split` and one seed, one a modality. scores, confusion: paths
-    of evaluation/scores.parquet and evaluation/confusion.parquet. classes: class names in order.
+    splits: paths of the protocol's split files. histories: paths .../{modality}/{encoder}/{split}/seed{seed}/history.parquet.
+    embeddings: paths of the embedding files of fold `pca_split` and one seed, one a modality. evaluation: the folder
+    evaluation/<protocol>. classes: class names in order.
     """
     folder = Path(folder)
     with matplotlib.rc_context(STYLE):
-        drawn = {"systems": draw_systems(read_test(scores)), "figure01": draw_labels(splits, classes)}
+        tests = read_test(Path(evaluation) / "scores.parquet")
+        drawn = {
+            "systems": draw_systems(tests),
+            "intervals": draw_intervals(tests, read_frame(evaluation, "intervals")),
+            "figure01": draw_labels(splits, classes),
+            "reliability": draw_reliability(read_frame(evaluation, "reliability")),
+        }
         runs = read_histories(histories)
         for modality in modalities:
             drawn[LOSS_FIGURES[modality]] = draw_loss(runs[runs["modality"] == modality])
@@ -83,7 +89,7 @@ def make_figures(splits, histories, embeddings, pca_split, scores, confusion, fo
         for name, (title, vectors) in spaces.items():
             title = f"{title}, {split_title(pca_split)}".capitalize()
             drawn[name] = draw_pca(vectors, fold.parts, fold.truth, classes, title)
-        drawn["figure12"] = draw_confusion(read_test(confusion), classes)
+        drawn["figure12"] = draw_confusion(read_test(Path(evaluation) / "confusion.parquet"), classes)
         for name in figure_names(modalities):
             save(drawn[name], folder, name)
 
@@ -180,14 +186,25 @@ def _lines(axes, runs, measure, without, best=False):
         run = run.sort_values("step")
         index = folds.index(split)
         colour = FOLD_COLOURS[index % len(FOLD_COLOURS)]
-        marker = "o" if len(run) == 1 else None
-        axes.plot(run["step"], run[measure], color=colour, linewidth=1.3, alpha=0.9, marker=marker, markersize=3)
+        style = {
+            "color": colour,
+            "linestyle": _fold_line(index),
+            "marker": "o" if len(run) == 1 else None,
+            "markersize": 3,
+        }
+        axes.plot(run["step"], run[measure], linewidth=1.3, alpha=0.9, **style)
         if best:
             top = run.loc[run[measure].idxmax()]
             axes.plot(top["step"], top[measure], "o", color=colour, markersize=5, markeredgecolor="white", zorder=3)
     for index, split in enumerate(folds):
-        axes.plot([], [], color=FOLD_COLOURS[index % len(FOLD_COLOURS)], label=split_title(split))
+        colour = FOLD_COLOURS[index % len(FOLD_COLOURS)]
+        axes.plot([], [], color=colour, linestyle=_fold_line(index), label=split_title(split))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def _fold_line(index):
+    """Folds beyond the colours are dashed."""
+    return "-" if index < len(FOLD_COLOURS) else "--"
 
 
 # Figures 8 to 11
@@ -241,7 +258,7 @@ def draw_pca(vectors, parts, truth, classes, title):
     return figure
 
 
-# Figure 12 and the overview
+# Figure 12, scores and probabilities
 
 
 def confusion_matrix(confusion, classes, system="chosen"):
@@ -280,21 +297,39 @@ def draw_confusion(confusion, classes):
 
 def draw_systems(scores):
     """The overview: WA and UA of every system, within its kind by WA; folds as ticks, the majority class as a line."""
-    order = ranked(scores)
-    kinds = [kind for kind in ("chosen", "early", "late", "single", "baseline") if kind in set(order["kind"])]
+    folds = scores[scores["split"] != "pooled"].groupby(["system", "split"])[["wa", "ua"]].mean()
+
+    def ticks(axes, measure, row, height):
+        values = 100 * folds.loc[[row.system], measure]
+        colour = KIND_COLOURS[row.kind]
+        axes.plot([values.min(), values.max()], [height, height], color=colour, alpha=0.25, linewidth=1.2)
+        axes.plot(values, np.full(len(values), height), "|", color=colour, alpha=0.55, markersize=6)
+
+    return _draw_systems(ranked(scores), ("chosen", "early", "late", "single", "baseline"), ticks)
+
+
+def draw_intervals(scores, intervals):
+    """A forest plot: WA and UA of the systems with their 95 % intervals; the majority class as a line."""
+    ends = intervals.set_index(["system", "measure"])[["low", "high"]].mul(100)
+
+    def interval(axes, measure, row, height):
+        axes.plot(ends.loc[row.system, measure], [height, height], color=KIND_COLOURS[row.kind], linewidth=1.6)
+
+    return _draw_systems(ranked(scores), ("chosen", "single", "baseline", "early", "late"), interval)
+
+
+def _draw_systems(order, kinds, draw_spread):
+    """WA and UA as dots, a row a system, best first within each of `kinds`; draw_spread(axes, measure, row, height)."""
+    kinds = [kind for kind in kinds if kind in set(order["kind"])]
     rows = pd.concat([order[order["kind"] == kind] for kind in kinds], ignore_index=True)
     heights = np.arange(len(rows)) + 0.6 * rows["kind"].map(kinds.index).to_numpy()  # a gap between kinds
-    folds = scores[scores["split"] != "pooled"].groupby(["system", "split"])[["wa", "ua"]].mean()
     figure, panels = _axes(1, 2, figsize=(7.6, 0.9 + 0.235 * heights[-1]), sharey=True, sharex=True)
     for axes, measure in zip(panels, ("wa", "ua"), strict=True):
-        for value in rows.loc[rows["kind"] == "baseline", measure]:
-            axes.axvline(100 * value, color="#777777", linestyle=(0, (4, 3)), linewidth=1)
+        majority = rows.loc[rows["system"] == "majority", measure].item()
+        axes.axvline(100 * majority, color="#777777", linestyle=(0, (4, 3)), linewidth=1)
         for height, row in zip(heights, rows.itertuples(), strict=True):
-            colour = KIND_COLOURS[row.kind]
-            ticks = 100 * folds.loc[[row.system], measure]
-            axes.plot([ticks.min(), ticks.max()], [height, height], color=colour, alpha=0.25, linewidth=1.2)
-            axes.plot(ticks, np.full(len(ticks), height), "|", color=colour, alpha=0.55, markersize=6)
-            marker = "D" if row.kind == "chosen" else "o"
+            draw_spread(axes, measure, row, height)
+            marker, colour = "D" if row.kind == "chosen" else "o", KIND_COLOURS[row.kind]
             axes.plot(100 * getattr(row, measure), height, marker, color=colour, markersize=6, markeredgecolor="white")
         axes.set_title({"wa": "WA", "ua": "UA"}[measure], loc="left")
         axes.set_xlabel(f"{measure.upper()} on the test turns (%)")
@@ -310,6 +345,47 @@ def draw_systems(scores):
         if kind == "chosen":
             label.set_fontweight("bold")
     return figure
+
+
+def draw_reliability(reliability):
+    """Accuracy against confidence, in bins, before and after calibration: a panel a system, ECE in its title."""
+    systems = shown_systems(reliability["system"])
+    if not systems:
+        figure, axes = _axes(figsize=(4.8, 2.2))
+        axes.text(0.5, 0.5, "no validation part to calibrate on in this run", ha="center", va="center", color="#777777")
+        axes.set_axis_off()
+        return figure
+    figure, panels = _axes(
+        1, len(systems), figsize=(0.5 + 2.15 * len(systems), 3.2), sharey=True, sharex=True, squeeze=False
+    )
+    for axes, system in zip(panels[0], systems, strict=True):
+        axes.plot([0, 100], [0, 100], color="#777777", linestyle=(0, (4, 3)), linewidth=1)
+        after = KIND_COLOURS["chosen" if system == "chosen" else "single"]
+        errors = []
+        for when, colour in (("before", "#d08a4e"), ("after", after)):
+            bins = reliability[
+                (reliability["system"] == system) & (reliability["when"] == when) & (reliability["n"] > 0)
+            ]
+            if bins.empty:
+                continue
+            errors.append(f"{100 * calibration_error(bins):.1f}")
+            axes.plot(100 * bins["confidence"], 100 * bins["accuracy"], color=colour, linewidth=1, label=when)
+            sizes = 60 * bins["n"] / reliability["n"].max()
+            axes.scatter(100 * bins["confidence"], 100 * bins["accuracy"], s=6 + sizes, color=colour, linewidths=0)
+        axes.set_title(f"{short_title(system).capitalize()}\nECE {' → '.join(errors)} %", loc="left", fontsize=9)
+        axes.set_xlabel("confidence (%)")
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 100)
+        axes.set_aspect("equal")
+        axes.grid(True)
+    panels[0, 0].set_ylabel("accuracy (%)")
+    _legend_above(figure, panels[0, 0], columns=2)
+    return figure
+
+
+def calibration_error(bins):
+    """Expected calibration error of a reliability diagram's bins, a fraction."""
+    return ((bins["accuracy"] - bins["confidence"]).abs() * bins["n"]).sum() / bins["n"].sum()
 
 
 def _axes(rows=1, columns=1, *, figsize, **sharing):

@@ -1,13 +1,14 @@
-"""Brings the modalities' vectors of the same turns together: alignment, scaling, combination."""
+"""Brings the modalities' vectors of the same turns together: where they come from, alignment, scaling, combination."""
 
 import json
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from emofuse.errors import EmofuseError, listing
-from emofuse.splits import read_split
-from emofuse.store import read_metadata, read_parquet
+from emofuse.splits import read_split, turns_digest
+from emofuse.store import read_json, read_metadata, read_parquet
 
 # What the metadata of an embedding file says of its encoder.
 DESCRIPTION = ("encoder", "model", "revision", "pooling", "checkpoint")
@@ -17,8 +18,8 @@ DESCRIPTION = ("encoder", "model", "revision", "pooling", "checkpoint")
 class Aligned:
     """The turns of a split that every modality has, in the order of their ids, and their vectors.
 
-    `turns`, `parts`, `truth`: (n,) str; `logits[modality]`: (n, classes) float64; `embeddings[modality]`: (n, d)
-    float64, an empty dict where they were not asked for. `stores[modality]` describes the encoder by the keys of
+    `turns`, `parts`, `truth`, `dialogs`: (n,) str; `logits[modality]`: (n, classes) float64; `embeddings[modality]`:
+    (n, d) float64, an empty dict where they were not asked for. `stores[modality]` describes the encoder by the keys of
     DESCRIPTION. `left_out` gives, for each turn of the split that some modality lacks, the reason.
     """
 
@@ -29,9 +30,20 @@ class Aligned:
     turns: np.ndarray
     parts: np.ndarray
     truth: np.ndarray
+    dialogs: np.ndarray
     logits: dict[str, np.ndarray]
     embeddings: dict[str, np.ndarray]
     left_out: dict[str, str]
+
+    @property
+    def labels(self):
+        """(n,) int64 indices of the truth into the classes."""
+        return np.array([self.classes.index(name) for name in self.truth], dtype=np.int64)
+
+    @property
+    def asked(self):
+        """(n,) bool: the turns that predictions are made of, validation and test part."""
+        return np.isin(self.parts, ("val", "test"))
 
 
 def align(stores, split_path, seed, embeddings=True):
@@ -41,7 +53,7 @@ def align(stores, split_path, seed, embeddings=True):
     split, this seed and these classes, speak of the same turns (rows and left-out turns together), and put each turn
     into the part that the split file says. Raises EmofuseError with everything that is wrong.
     """
-    split, classes, parts, truth = split_turns(split_path)
+    split, classes, parts, truth, dialogs = split_turns(split_path)
     columns = ["turn_id", "part", "logits"] + (["embedding"] if embeddings else [])
     metadata = {modality: read_metadata(path) for modality, path in stores.items()}
     tables = {modality: read_parquet(path, columns=columns) for modality, path in stores.items()}
@@ -96,6 +108,7 @@ def align(stores, split_path, seed, embeddings=True):
         turns=np.array(turns, dtype=str),
         parts=np.array([parts[turn] for turn in turns], dtype=str),
         truth=np.array([truth[turn] for turn in turns], dtype=str),
+        dialogs=np.array([dialogs[turn] for turn in turns], dtype=str),
         logits=vectors("logits"),
         embeddings=vectors("embedding") if embeddings else {},
         left_out=left_out,
@@ -103,12 +116,37 @@ def align(stores, split_path, seed, embeddings=True):
 
 
 def split_turns(path):
-    """A split file, checked again for leaks, as (name, classes, {turn: part}, {turn: class})."""
+    """A split file, checked again for leaks: (name, classes, {turn: part}, {turn: class}, {turn: dialog})."""
     table, classes = read_split(path)
     turns = table["turn_id"].to_pylist()
-    parts = dict(zip(turns, table["part"].to_pylist(), strict=True))
-    truth = dict(zip(turns, table["class"].to_pylist(), strict=True))
-    return read_metadata(path)["split"], classes, parts, truth
+    columns = (dict(zip(turns, table[name].to_pylist(), strict=True)) for name in ("part", "class", "dialog"))
+    return read_metadata(path)["split"], classes, *columns
+
+
+def refuse_foreign(stores, trainings, split_path, seed):
+    """Raise EmofuseError where vectors are not of encoders that learned from the split's training part with this seed.
+
+    stores: {modality: embedding Parquet}; trainings: {modality: training.json of the encoder that it should be of}. An
+    encoder of another split may have seen the turns of this one's test part, labels and all.
+    """
+    split, _, parts, *_ = split_turns(split_path)
+    learned = turns_digest(turn for turn, part in parts.items() if part == "train")
+    problems = []
+    for modality, store in stores.items():
+        training = read_json(trainings[modality])
+        if training["train_turns"] != learned:
+            problems.append(
+                f"{trainings[modality]}: its encoder learned from other turns than the training part of {split}"
+            )
+        if training["seed"] != seed:
+            problems.append(f"{trainings[modality]}: its encoder was trained with seed {training['seed']}, not {seed}")
+        if training["checkpoint"] != read_metadata(store)["checkpoint"]:
+            problems.append(f"{store}: its vectors are of another encoder than that of {trainings[modality]}")
+    if problems:
+        raise EmofuseError(
+            f"Leak: not the encoders of {split}, so they may have learned from its test part; delete these files and run"
+            f" again:\n{listing(problems)}"
+        )
 
 
 def matrix(column, rows, what, turns):
@@ -135,16 +173,29 @@ def some(turns, most=5):
 def scale(vectors, training):
     """Standardise each modality by the mean and deviation of its training rows.
 
-    `vectors` maps a modality to (n, d) float64, `training` is an (n,) bool mask. Other rows take no part in the fit.
+    `vectors` maps a modality to (n, d) float64, `training` is an (n,) bool mask or the indices of those rows. Other rows
+    take no part in the fit.
     """
     from sklearn.preprocessing import StandardScaler
 
     return {name: StandardScaler().fit(x[training]).transform(x) for name, x in vectors.items()}
 
 
+def temperatures(data, rows):
+    """{modality: temperature} that makes the softmax of its logits likeliest on the `rows` (mask or indices) of Aligned `data`.
+
+    1 where it cannot be fitted, above all where there are no rows.
+    """
+    from emofuse.calibration import fit_temperature
+
+    fitted = {modality: fit_temperature(x[rows], data.labels[rows]) for modality, x in data.logits.items()}
+    return {modality: found.temperature if found else 1.0 for modality, found in fitted.items()}
+
+
 def combine(vectors, how):
     """Combine modalities, {name: (n, d)}, into one (n, d) by sum or product, or (n, sum of d) by concat.
 
+    In a sum or product a modality may have a single row, for all turns.
     Raises EmofuseError where sum or product meets unequal widths.
     """
     if how == "concat":
@@ -157,7 +208,7 @@ def combine(vectors, how):
             "(concatenation takes any widths), or choose encoders of one width."
         )
     operation = {"sum": np.add, "product": np.multiply}[how]
-    return operation.reduce(list(vectors.values()))
+    return reduce(operation, vectors.values())
 
 
 def softmax(logits):

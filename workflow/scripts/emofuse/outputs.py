@@ -27,25 +27,47 @@ CLASS_TITLES = {
 }
 
 
-def table_names(modalities, compared=()):
-    """Names of the tables of a run, in reading order; fusion tables need at least two modalities.
+PROTOCOLS_TABLE = "protocols"  # compares the protocols of a run, so there is one for all, in tables/
+ASSESSED = ("intervals", "comparisons", "breakdown", "speakers", "subsets", "missing", "calibration")
+FUSED = ("table5", "table6", "subsets", "missing")  # these need two modalities
+TABLE_TITLES = {
+    "headline": "What beats what",
+    "intervals": "How sure the scores are",
+    "comparisons": "Which differences hold",
+    "breakdown": "By kind of turn",
+    "speakers": "By speaker",
+    "subsets": "Every subset of the modalities",
+    "missing": "A modality missing at test time",
+    "calibration": "How well the probabilities are calibrated",
+    PROTOCOLS_TABLE: "The protocols side by side",
+}
 
-    compared: the modalities whose encoders were compared on one fold, for tables 1 to 3.
+
+def table_names(modalities, compared=(), fold=False):
+    """Names of the tables of one protocol, in reading order; some need at least two modalities.
+
+    compared: the modalities whose encoders were compared on one fold, for tables 1 to 3. fold: whether they are of a single
+    fold, of which there are scores and nothing else.
     """
     selection = [name for modality, name in SELECTION_TABLES.items() if modality in compared]
-    fusion = ["table5", "table6"] if len(list(modalities)) > 1 else []
-    return ["headline", *selection, "table4", *fusion, "table7"]
+    names = ["headline", *selection, "table4", "table5", "table6", "table7", *(() if fold else ASSESSED)]
+    return [name for name in names if name not in FUSED or len(list(modalities)) > 1]
+
+
+def run_table_names(protocols):
+    """Names of the tables of a whole run, beside the folders of its protocols: none where there is one protocol."""
+    return [PROTOCOLS_TABLE] if len(list(protocols)) > 1 else []
 
 
 def figure_names(modalities):
     """Names of the figures of a run, in reading order; those of a modality that is not in the run are not made."""
     present = [modality for modality in MODALITY_TITLES if modality in set(modalities)]
-    names = ["systems", "figure01"]
+    names = ["systems", "intervals", "figure01"]
     for figures in (LOSS_FIGURES, ACCURACY_FIGURES, PCA_FIGURES):
         names += [figures[modality] for modality in present]
     if len(present) > 1:
         names.append("figure11")
-    return [*names, "figure12"]
+    return [*names, "figure12", "reliability"]
 
 
 def class_title(name):
@@ -54,13 +76,24 @@ def class_title(name):
 
 
 def split_title(name):
-    """'session3' -> 'session 3'."""
-    return re.sub(r"(?<=[a-z])(?=\d+$)", " ", name)
+    """'session3' -> 'session 3', 'scenario3a-without2' -> 'scenario 3a, without 2'."""
+    return re.sub(r"(?<=[a-z])(?=\d)", " ", name).replace("-", ", ")
+
+
+def table_title(name):
+    """'table4' -> 'Table 4', 'headline' -> 'What beats what'."""
+    return TABLE_TITLES.get(name) or f"Table {name[5:]}"
+
+
+def protocol_title(name):
+    """'scenario_control' -> 'scenario control'."""
+    return name.replace("_", " ")
 
 
 def figure_title(name):
-    """'figure02' -> 'Figure 2'; the overview of all systems has no number in the paper."""
-    return f"Figure {int(name[-2:])}" if name.startswith("figure") else "All systems"
+    """'figure02' -> 'Figure 2'; those that the paper does not have are named."""
+    titles = {"systems": "All systems", "intervals": "Intervals", "reliability": "Reliability"}
+    return titles.get(name) or f"Figure {int(name[-2:])}"
 
 
 def figure_caption(name, pca_split, watched="validation"):
@@ -77,12 +110,19 @@ def figure_caption(name, pca_split, watched="validation"):
         if name == PCA_FIGURES[modality]:
             return f"Vectors of the {title} encoder in two dimensions. {_pca_note(pca_split)}"
     return {
-        "systems": "WA and UA of every system on the test turns: dots are pooled over the folds, ticks are single "
-        "folds, the dashed line is the majority class.",
+        "systems": "WA and UA of the baselines, single modalities and fusions of all modalities on the test turns: dots are "
+        "pooled over the folds, ticks are single folds, the dashed line is the majority class.",
+        "intervals": "WA and UA on the test turns with 95 % intervals, by bootstrap over the dialogs of these speakers, scored "
+        "by these trained models; the dashed line is the majority class. Intervals of two systems may overlap though "
+        "their "
+        "difference holds, for they are measured on the same turns.",
         "figure01": "Turns of each class in each session.",
         "figure11": f"Vectors of all modalities, scaled and concatenated, in two dimensions. {_pca_note(pca_split)}",
         "figure12": "Confusion matrix of the final system on the test turns of all folds: each cell gives the number "
         "of turns and its share of the true class, which is also its colour.",
+        "reliability": "How often test turns are right (accuracy) against how sure the system is of them (confidence), in "
+        "15 bins, a dot the larger the more turns: on the diagonal a probability means what it says. Before and after "
+        "calibration on the validation part; ECE, the mean distance to the diagonal, in percent.",
     }[name]
 
 
@@ -93,18 +133,24 @@ def _pca_note(split):
 def headline_text(path):
     """The headline table (`headline.csv`) as aligned plain text for a terminal, percentages to one decimal."""
     with open(path, encoding="utf-8", newline="") as file:
-        caption = file.readline().removeprefix("# ").strip()
-        rows = list(csv.DictReader(file))
-    measures = [column for column in rows[0] if column not in ("System", "Role") and not column.endswith(" sd")]
-    lines = [["", *measures, ""]]
+        lines = file.readlines()
+    comments = [line for line in lines if line.startswith("# ")]
+    rows = list(csv.DictReader(lines[len(comments) :]))
+    beside = (" sd", " low", " high")
+    measures = [name for name in rows[0] if name not in ("System", "Role") and not name.endswith(beside)]
+    shown = [["", *measures, ""]]
     for row in rows:
-        numbers = [f"{float(row[measure]):.1f}" for measure in measures]
-        spreads = [row.get(f"{measure} sd") for measure in measures]
-        numbers = [n if not sd else f"{n} ± {float(sd):.1f}" for n, sd in zip(numbers, spreads, strict=True)]
-        lines.append([row["System"], *numbers, row["Role"]])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+        shown.append([row["System"], *(_with_interval(row, measure) for measure in measures), row["Role"]])
+    widths = [max(len(line[i]) for line in shown) for i in range(len(shown[0]))]
     text = []
-    for line in lines:
+    for line in shown:
         cells = [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:-1], widths[1:-1], strict=True))]
         text.append("  ".join([*cells, line[-1]]).rstrip())
-    return "\n".join([caption, "", *text])
+    return "\n".join([comments[-1].removeprefix("# ").strip(), "", *text])
+
+
+def _with_interval(row, measure):
+    """'71.4 ± 0.3 [69.0, 73.1]' of a row of the headline table; the spread and the interval where there are any."""
+    value, spread, low, high = (row.get(f"{measure}{ending}") for ending in ("", " sd", " low", " high"))
+    spread = f" ± {float(spread):.1f}" if spread else ""
+    return f"{float(value):.1f}{spread}" + (f" [{float(low):.1f}, {float(high):.1f}]" if low else "")

@@ -11,8 +11,8 @@ from emofuse.tables import beside_paper, build_tables, write_table
 
 
 def make_paper(
-    scores,
-    per_class,
+    evaluation,
+    card,
     selection,
     numbers,
     figures,
@@ -29,16 +29,16 @@ def make_paper(
 ):
     """Write tables 1 to 7 (all formats), figures 1 to 12 (copies) and the page that shows them into the page's folder.
 
-    scores, per_class, selection, modalities, classes, final_system: as for `tables.make_tables`. numbers:
+    evaluation, card, selection, modalities, classes, final_system: as for `tables.make_tables`. numbers:
     resources/paper_numbers.tsv. figures: paths of the drawn figures. page: the HTML file. notice: a warning shown above
     everything, or ''. leaks: {name: sentence}. settings: what the config says, {key: value}.
     """
     folder = Path(page).parent
     numbers = read_tsv(numbers)
-    built = build_tables(scores, per_class, modalities, classes, final_system, selection)
+    built = build_tables(evaluation, modalities, classes, final_system, selection)
     tables = {name: beside_paper(table, numbers) for name, table in built.items() if name.startswith("table")}
     for table in tables.values():
-        write_table(table, folder)
+        write_table(table, folder, card)
     for path in figures:
         with whole(folder / Path(path).name) as partial:
             shutil.copy(path, partial)
@@ -51,6 +51,7 @@ def make_paper(
             run=run,
             notice=notice,
             leaks=leaks,
+            card=card,
             settings={key: json.dumps(value) for key, value in settings.items()},
             tables={name: page_table(table) for name, table in tables.items()},
             table_formats=TABLE_FORMATS,

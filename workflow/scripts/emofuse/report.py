@@ -1,4 +1,4 @@
-"""Renders a run as one HTML file that needs no network: protocol, tables, figures, data problems, cost, versions."""
+"""Renders a run as one HTML file that needs no network: protocol card, results, figures, data problems, cost, versions."""
 
 import base64
 import csv
@@ -11,9 +11,8 @@ from datetime import date
 from importlib import metadata as installed
 from pathlib import Path
 
-import pandas as pd
-
 from emofuse import __version__
+from emofuse.card import by_protocol, read_folds, run_card, settings_text
 from emofuse.outputs import (
     ACCURACY_FIGURES,
     LOSS_FIGURES,
@@ -24,27 +23,29 @@ from emofuse.outputs import (
     figure_caption,
     figure_names,
     figure_title,
+    protocol_title,
     split_title,
+    table_title,
 )
 from emofuse.pages import environment, page_table
 from emofuse.splits import CHOICE_PARTS, PARTS
 from emofuse.store import read_json, read_metadata, read_parquet, read_tsv, whole
-from emofuse.tables import CLASSIFIERS, COMBINATIONS, build_tables, fold_names, modality_title, ranked, read_test
+from emofuse.tables import (
+    CLASSIFIERS,
+    COMBINATIONS,
+    build_tables,
+    modality_title,
+    protocols,
+    ranked,
+    read_frame,
+    read_test,
+)
 
 PACKAGES = (
-    *("snakemake", "torch", "transformers", "torchaudio", "accelerate", "av", "scikit-learn", "xgboost"),
+    *("snakemake", "torch", "transformers", "torchaudio", "accelerate", "av", "scikit-learn", "xgboost", "statsmodels"),
     *("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "jinja2"),
 )
-PART_TITLES = {"train": "training", "val": "validation", "test": "test"}
-VALIDATION_TITLES = {
-    "previous_session": "the session before the test session, cyclic",
-    "none": "none: every encoder trains for its fixed number of epochs",
-    "test": "none of its own: epochs are chosen on the test part itself (a leak)",
-}
-REFIT_NOTE = (
-    "epoch and final system are chosen there; then encoders and classifiers are trained anew on training and validation "
-    "part together, and those are tested"
-)
+PART_TITLES = {"train": "training", "val": "validation", "test": "test", "held": "held out"}
 SEVERITIES = ("error", "warning", "info")
 
 
@@ -52,16 +53,13 @@ def make_report(
     corpus,
     run,
     notice,
-    protocol,
-    final_system,
+    facts,
     turns,
     splits,
     embeddings,
     trainings,
     selection,
-    scores,
-    per_class,
-    chosen,
+    evaluations,
     problems,
     figures,
     pca_split,
@@ -70,53 +68,65 @@ def make_report(
 ):
     """Write the report to `output` (one .html file; figures and style inside, nothing loaded from anywhere).
 
-    corpus, run: their names. notice: a warning shown above everything, or ''. final_system: 'validation', or the system
-    that the config names, or 'test'. protocol: what the config says and the files do not: {'classes': {class: [raw
-    labels]}} in the order of the tables, 'refit' (whether what is tested was trained anew with the validation part,
-    default False), 'choices' ({modality: 'validation' or 'test'} where the encoder was chosen, default none), 'leaks'
-    ({name: sentence} for each choice that is made on test turns, default none), and any further facts, shown in the order
-    given: a text, a number, a list, or {name: setting} where a setting may be such a dict again.
-
-    turns, problems: paths of the corpus' turns.parquet and problems.tsv. scores, per_class, chosen: paths of the run's
-    evaluation/{scores.parquet, per_class.parquet, chosen.tsv}. splits: paths of all split files. embeddings: paths of
-    all embedding files of the folds (their metadata alone is read). trainings: paths of all training.json, those of the
-    selection among them. selection: paths of selection/<modality>.parquet, none where encoders were not compared. figures:
-    the folder of the figures. pca_split: the fold that figures 8 to 11 draw. benchmarks: folders of Snakemake's benchmark
-    files, `<folder>/<rule>/**/*.tsv` or `<folder>/<rule>.tsv`.
+    corpus, run: their names. notice: a warning shown above everything, or ''. facts: what the config says and the files do
+    not, as for `card.protocol_card`. turns, problems: paths of the corpus' turns.parquet and problems.tsv. splits: paths of
+    the split files of all protocols. evaluations: {protocol: its folder evaluation/<protocol>}; the first is reported in
+    full. embeddings: paths of the embedding files of the folds (their metadata alone is read). trainings: paths of all
+    training.json, those of the selection among them. selection: paths of selection/<modality>.parquet, none where encoders
+    were not compared. figures: the folder of the figures. pca_split: the fold that figures 8 to 11 draw. benchmarks: folders
+    of Snakemake's benchmark files, `<folder>/<rule>/**/*.tsv` or `<folder>/<rule>.tsv`.
     """
-    classes = list(protocol["classes"])
+    primary, *further = evaluations
+    classes = list(facts["classes"])
     stores = [read_metadata(path) for path in embeddings]
     modalities = [m for m in MODALITY_TITLES if m in {store["modality"] for store in stores}]
-    tests = read_test(scores)
-    folds = read_folds(splits)
+    tests = read_test(Path(evaluations[primary]) / "scores.parquet")
+    folds = {protocol: read_folds(paths) for protocol, paths in by_protocol(splits).items()}
     corpus_turns = read_parquet(turns, ["turn_id", "session", "scenario", "label", "start_s", "end_s"]).to_pandas()
-    class_of = {label: name for name, labels in protocol["classes"].items() for label in labels}
+    class_of = {label: name for name, labels in facts["classes"].items() for label in labels}
     left_out = turns_left_out(stores, corpus_turns, class_of)
     models = read_models(trainings)
-    findings = find(tests)
-    choices = read_choices(protocol.get("choices", {}), stores, selection)
-    watched = "test" if any(rule == "test" for rule, _ in folds.values()) else "validation"
+    tables = {
+        protocol: {
+            name: {**page_table(table), "name": name, "title": f"{table_title(name)}."}
+            for name, table in build_tables(folder, modalities, classes, facts["final_system"], selection).items()
+        }
+        for protocol, folder in evaluations.items()
+    }
+    findings = find(tests, evaluations[primary])
+    choices = read_choices(facts["choices"], stores, selection, folds[primary])
+    watched = "test" if any(rule == "test" for rule, _ in folds[primary].values()) else "validation"
     page = environment().get_template("report.html.j2")
     html = page.render(
         corpus=corpus,
         run=run,
         notice=notice,
-        leaks=protocol.get("leaks", {}),
+        leaks=facts["leaks"],
         today=date.today().isoformat(),
+        primary=protocol_title(primary),
+        card=run_card(facts, splits),
         findings=findings,
-        cautions=cautions(
-            findings, folds, corpus_turns, class_of, left_out, len(modalities) > 1, final_system, choices
-        ),
-        card=protocol_card(protocol, folds, models, corpus_turns, class_of, tests, final_system, choices),
-        parts=parts_table(folds, classes),
-        classes=[class_title(name) for name in classes],
-        tables={
-            name: page_table(table)
-            for name, table in build_tables(scores, per_class, modalities, classes, final_system, selection).items()
-        },
+        cautions=cautions(findings, evaluations, folds[primary], corpus_turns, class_of, left_out, facts, choices),
+        tables=tables[primary],
         table_formats=TABLE_FORMATS,
-        chosen=chosen_rows(chosen),
+        folder=f"tables/{primary}",
+        chosen=chosen_rows(Path(evaluations[primary]) / "chosen.tsv"),
+        holds=which_hold(evaluations[primary]),
+        side_by_side=page_table(protocols(evaluations)) if further else None,
+        further=[
+            {
+                "name": protocol,
+                "title": protocol_title(protocol),
+                "tables": tables[protocol],
+                "holds": which_hold(evaluations[protocol]),
+                "chosen": chosen_rows(Path(evaluations[protocol]) / "chosen.tsv"),
+            }
+            for protocol in further
+        ],
         sections=figure_sections(figures, modalities, pca_split, watched),
+        setup=setup(models, corpus_turns, class_of, tests, choices),
+        parts={protocol_title(protocol): parts_table(of_protocol, classes) for protocol, of_protocol in folds.items()},
+        classes=[class_title(name) for name in classes],
         left_out=left_out,
         problems=problem_kinds(read_tsv(problems)),
         steps=steps(benchmarks, trainings),
@@ -130,22 +140,30 @@ def make_report(
 # What the run shows
 
 
-def find(scores):
-    """What beats what, by how much: pooled test scores in percent and differences in points of WA."""
+def find(scores, evaluation):
+    """What beats what, by how much: pooled test scores in percent and differences in points of WA.
+
+    scores: the test rows of scores.parquet; evaluation: the folder of the protocol.
+    """
     order = ranked(scores)
     by_system = order.set_index("system")
     final, single = by_system.loc["chosen"], order[order["kind"] == "single"].iloc[0]
     best = order[~order["kind"].isin(["baseline", "chosen"])].iloc[0]
     by_fold = scores[scores["split"] != "pooled"].groupby(["split", "system"])["wa"].mean().unstack().mul(100)
     gains = by_fold["chosen"] - by_fold[single["system"]]
+    sure = (
+        read_frame(evaluation, "intervals").set_index(["system", "measure"]).loc["chosen"].drop(columns="kind").mul(100)
+    )
     return {
         "n": int(scores.loc[(scores["split"] == "pooled") & (scores["system"] == "chosen"), "n"].max()),
         "folds": len(gains),
         "seeds": scores["seed"].nunique(),
-        "final": _percent(final),
+        "final": _percent(final) | {"interval": sure.loc["wa"].to_dict()},
         "majority": _percent(by_system.loc["majority"]),
+        "scenario": _percent(by_system.loc["scenario"]),
         "single": {"system": single["system"], "title": modality_title(single["system"]), **_percent(single)},
         "best": {"system": best["system"], **_percent(best)},
+        "fused": bool(order["kind"].isin(["early", "late"]).any()),
         "over_single": 100 * (final["wa"] - single["wa"]),
         "over_majority": 100 * (final["wa"] - by_system.loc["majority", "wa"]),
         "optimism": 100 * (best["wa"] - final["wa"]),
@@ -159,36 +177,93 @@ def _percent(row):
     return {measure: 100 * row[measure] for measure in ("wa", "ua")}
 
 
-def cautions(findings, folds, turns, class_of, left_out, fused, final_system, choices):
-    """Sentences on how far the numbers can be trusted, each from the run's own files: [(short, long)]."""
-    n, wa = findings["n"], findings["final"]["wa"] / 100
-    margin = 196 * (wa * (1 - wa) / n) ** 0.5
+def which_hold(evaluation):
+    """Which differences of the final system hold, a sentence for each of WA and UA."""
+    sentences = []
+    for measure, rows in read_frame(evaluation, "comparisons").groupby("measure", sort=False):
+        above, below = (
+            rows.loc[rows["holds"] & sign, "second"] for sign in (rows["difference"] > 0, rows["difference"] <= 0)
+        )
+        rest = rows.loc[~rows["holds"], "second"]
+        said = [
+            f"the final system is {where} {_and(names)}"
+            for where, names in (("above", above), ("below", below))
+            if len(names)
+        ]
+        none = f"none holds against {_and(rest)}: these turns do not tell the two apart" if len(rest) else ""
+        held = f"{len(above) + len(below)} of {len(rows)} differences hold"
+        sentences.append(f"In {measure.upper()}, {held}: {'; '.join(filter(None, [*said, none]))}.")
+    return sentences
+
+
+def _and(names):
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def cautions(findings, evaluations, folds, turns, class_of, left_out, facts, choices):
+    """Sentences on how far the numbers of the first protocol can be trusted, each from the run's own files: [(short, long)]."""
+    evaluation = next(iter(evaluations.values()))
+    sure, final_system = findings["final"]["interval"], facts["final_system"]
     said = [
         (
             "Chance",
-            f"One point of WA is {n / 100:.1f} turns. Were the turns independent, chance alone would move this WA by "
-            f"±{margin:.1f} points (95 %); turns of one dialog and one speaker are alike, so the margin is wider. This "
-            "report holds no significance test: take small differences as ties.",
+            f"The 95 % interval of the final system's WA is {sure['low']:.1f} to {sure['high']:.1f}: how it would "
+            "vary with other "
+            "dialogs of these speakers, scored by these trained models"
+            + (
+                f". Taken from the folds instead, as if they were independent, it is {sure['fold_low']:.1f} to "
+                f"{sure['fold_high']:.1f}"
+                if findings["folds"] > 1
+                else ""
+            )
+            + (
+                f". Over the seeds its standard deviation is {sure['seed_sd']:.1f} points."
+                if findings["seeds"] > 1
+                else "."
+            ),
         )
     ]
+    groups = read_frame(evaluation, "groups")
+    final = groups[groups["system"] == "chosen"].assign(wa=lambda frame: 100 * frame["wa"])
+    speakers = final[final["grouping"] == "speaker"]
     shared = shared_speakers(folds)
     said.append(
         (
             "Speakers",
-            f"In {shared} of {len(folds)} folds a test speaker is also in training or validation."
-            if shared
-            else "No speaker of a test part is in the training or validation part of the same fold.",
+            (
+                f"In {shared} of {len(folds)} folds a test speaker is also in training or validation. "
+                if shared
+                else "No speaker of a test part is in the training or validation part of the same fold. "
+            )
+            + f"WA of the final system by speaker: {speakers['wa'].min():.1f} to {speakers['wa'].max():.1f}; of "
+            f"{len(speakers)} speakers, no interval here says how it would do on another one.",
         )
     )
     labelled = turns[turns["label"].isin(class_of)]
     sessions = labelled.groupby("scenario")["session"].transform("nunique")
-    said.append(
-        (
-            "Scripts",
-            f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session "
-            "plays too: a system that knows the scripts gains from that without hearing an emotion.",
-        )
+    known = (
+        f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session plays "
+        "too. The "
+        f"scenario alone, without any clip, gives {findings['scenario']['wa']:.1f} % WA"
     )
+    if {"scenario", "scenario_control"} <= set(evaluations):
+        unknown, control = (
+            100 * ranked(read_test(Path(evaluations[name]) / "scores.parquet")).set_index("system").loc["chosen", "wa"]
+            for name in ("scenario", "scenario_control")
+        )
+        known += f"; the final system has {unknown:.1f} % where the play is new, and {control:.1f} % where it is not"
+    said.append(("Scripts", f"{known}."))
+    words = final[final["grouping"] == "words"].set_index("group")["wa"]
+    if {"seen", "unseen"} <= set(words.index):
+        said.append(
+            (
+                "Words",
+                f"WA of the final system is {words['seen']:.1f} % on turns whose words are also those of a training "
+                "turn, "
+                f"{words['unseen']:.1f} % on the others.",
+            )
+        )
     if final_system == "validation":
         choice = "Each fold chose its final system on its validation part; the test part had no say in it."
     elif final_system == "test":
@@ -203,10 +278,12 @@ def cautions(findings, folds, turns, class_of, left_out, fused, final_system, ch
                 f"{made['title'].capitalize()} encoder",
                 f"{made['encoder']} was chosen from {len(made['scores'])} by WA on the {made['on']} part of"
                 f" {made['split']} (session {made['session']}). "
-                + (f"Fold {again} tests those turns too, so its score is not free of this choice." if again else ""),
+                + (
+                    f"Those turns are also tested in {again}, so its score is not free of this choice." if again else ""
+                ),
             )
         )
-    if fused:
+    if facts["train_vectors"] == "in_sample" and findings["fused"]:
         said.append(
             (
                 "In-sample vectors",
@@ -224,9 +301,9 @@ def cautions(findings, folds, turns, class_of, left_out, fused, final_system, ch
     return said
 
 
-def read_choices(choices, stores, selection):
+def read_choices(choices, stores, selection, folds):
     """Which encoder was chosen for which modality, on what: dicts of title, encoder, on, split, session (text), scores
-    ({encoder: mean WA in percent}) and tested_in (the folds that test the same session)."""
+    ({encoder: mean WA in percent}) and tested_in (those of `folds` that test turns of the same session)."""
     made = []
     for modality, on in choices.items():
         comparison = next(path for path in selection if Path(path).stem == modality)
@@ -242,7 +319,11 @@ def read_choices(choices, stores, selection):
                 "split": split_title(facts["split"]),
                 "session": ", ".join(map(str, sessions)),
                 "scores": means.sort_values(ascending=False).to_dict(),
-                "tested_in": [f"session{session}" for session in sessions],
+                "tested_in": [
+                    name
+                    for name, (_, turns) in folds.items()
+                    if set(turns.loc[turns["part"] == "test", "session"]) & set(sessions)
+                ],
             }
         )
     return made
@@ -256,16 +337,7 @@ def shared_speakers(folds):
     )
 
 
-# Protocol
-
-
-def read_folds(splits):
-    """Fold -> (its validation rule, its turns as a DataFrame), in natural order."""
-    found = {}
-    for path in splits:
-        facts = read_metadata(path)
-        found[facts["split"]] = (facts["validation"], read_parquet(path).to_pandas())
-    return {name: found[name] for name in fold_names(pd.DataFrame({"split": list(found)}))}
+# Folds and encoders
 
 
 def parts_table(folds, classes):
@@ -290,113 +362,46 @@ def parts_table(folds, classes):
     return rows
 
 
-def protocol_card(protocol, folds, models, turns, class_of, scores, final_system, choices):
-    """The run's settings as [(name, [lines])]."""
-    refit = protocol.get("refit", False)
-    fitted = ["train", "val"] if refit else ["train"]
-    trained_on = sorted({t.loc[t["part"].isin(fitted), "session"].nunique() for _, t in folds.values()})
+def setup(models, turns, class_of, scores, choices):
+    """What the numbers were made from and with, [(name, [lines])]: turns, encoders, ways of fusing."""
     labelled = turns[turns["label"].isin(class_of)]
     hours = (labelled["end_s"] - labelled["start_s"]).sum() / 3600
     rest = turns.loc[~turns["label"].isin(class_of), "label"].value_counts()
-    rules = sorted({rule for rule, _ in folds.values()})
-    how = [VALIDATION_TITLES.get(rule, f"whole dialogs of the training sessions ({rule})") for rule in rules]
-    leaks = protocol.get("leaks", {})
-    card = [
-        ("Classes", [f"{class_title(name)}: {', '.join(labels)}" for name, labels in protocol["classes"].items()]),
+    lines = [
         (
             "Turns",
             [
-                f"{len(labelled):,} of {len(turns):,} turns are in these classes ({hours:.1f} h)",
+                f"{len(labelled):,} of {len(turns):,} turns are in the run's classes ({hours:.1f} h)",
                 "not in a class: " + (", ".join(f"{label} {n:,}" for label, n in rest.items()) or "none"),
             ],
-        ),
-        ("Folds", [f"{len(folds)}: {', '.join(split_title(fold) for fold in folds)} (named by their test part)"]),
-        ("Validation", [*how, *([REFIT_NOTE] if refit else [])]),
-        (
-            "Trained on",
-            [
-                f"{' or '.join(map(str, trained_on))} sessions a fold. Most published figures train on four"
-                + (": compare with that in mind." if trained_on != [4] else ", as this run does.")
-            ],
-        ),
-        ("Seeds", [", ".join(map(str, sorted(scores["seed"].unique())))]),
-        ("Leaks", [f"{name}: {sentence}" for name, sentence in leaks.items()] or ["no choice is made on test turns"]),
+        )
     ]
     for (modality, encoder), group in models["encoders"].items():
         first = group[0]
-        card.append(
+        text = [
+            f"{encoder}, {first['parameters']:,} parameters, {len(group)} trained",
+            settings_text(first["settings"]),
+        ]
+        lines.append((f"{MODALITY_TITLES[modality].capitalize()} encoder", text))
+    for made in choices:
+        compared = ", ".join(f"{name} {wa:.1f}" for name, wa in made["scores"].items())
+        lines.append(
             (
-                f"{MODALITY_TITLES[modality].capitalize()} encoder",
-                [f"{encoder}, {first['parameters']:,} parameters, {len(group)} trained", _settings(first["settings"])],
+                f"{made['title'].capitalize()} encoders compared",
+                [f"WA on the {made['on']} part of {made['split']}: {compared}"],
             )
         )
     trained = [c for c in CLASSIFIERS if c in set(scores["classifier"]) and c != "argmax"]
     combined = [c for c in COMBINATIONS if c in set(scores["combination"])]
     if combined:
-        card.append(
-            (
-                "Fusion",
-                [
-                    "early (scaled vectors) and late (softmax outputs), "
-                    f"by {', '.join(COMBINATIONS[c] for c in combined)}; "
-                    f"decided by {', '.join(CLASSIFIERS[c] for c in trained)}",
-                    "late sum and product also by the plain argmax",
-                    "the classifiers learn from vectors of the encoders' own training turns (in-sample)",
-                ],
-            )
-        )
-    card += [
-        (str(name).replace("_", " ").capitalize(), _lines(value))
-        for name, value in protocol.items()
-        if name not in ("classes", "refit", "choices", "leaks")
-    ]
-    on = {"none": "nothing: the last epoch is kept", "test": "the test part (WA)"}
-    encoders = [
-        f"{made['title']} encoder: the {made['on']} part of {made['split']} (WA): "
-        + ", ".join(f"{name} {wa:.1f}" for name, wa in made["scores"].items())
-        for made in choices
-    ]
-    final = {
-        "validation": "the validation part of each fold (WA, ties by UA)",
-        "test": "the test turns of all folds (WA)",
-    }
-    card.append(
-        (
-            "Chosen on",
-            [
-                f"epoch: {', '.join(on.get(rule, 'the validation part (WA)') for rule in rules)}",
-                *(encoders or ["encoders: by config"]),
-                f"final system: {final.get(final_system, 'by config')}",
-                "scaling and classifiers: fitted on the training part alone",
-            ],
-        )
-    )
-    return card
-
-
-def _lines(value):
-    """A config value as lines of text: one a setting of a dict, else one."""
-    if isinstance(value, dict):
-        return [
-            f"{name}: {_settings(setting) if isinstance(setting, dict) else _plain(setting)}"
-            for name, setting in value.items()
+        fusion = [
+            "early (scaled vectors) and late (softmax outputs), "
+            f"by {', '.join(COMBINATIONS[c] for c in combined)}; decided by "
+            f"{', '.join(CLASSIFIERS[c] for c in trained)}",
+            "late sum and product also by the plain argmax",
         ]
-    return [_plain(value)]
-
-
-def _settings(settings):
-    return ", ".join(
-        f"{name} ({_settings(value)})" if isinstance(value, dict) else f"{name} {_plain(value)}"
-        for name, value in settings.items()
-    )
-
-
-def _plain(value):
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        lines.append(("Fusion", fusion))
+    return lines
 
 
 def chosen_rows(path):
@@ -424,11 +429,12 @@ def _number(text):
 
 def figure_sections(folder, modalities, pca_split, watched):
     """The figures by section of the report, each with its title, caption and the SVG as a data URI."""
-    sections = {"systems": [], "data": [], "training": [], "vectors": [], "final": []}
+    sections = {name: [] for name in ("systems", "intervals", "data", "training", "vectors", "final", "reliability")}
     # Loss beside accuracy, a modality a row; all other figures in the order of their numbers.
     names = [figures[m] for m in modalities for figures in (LOSS_FIGURES, ACCURACY_FIGURES)]
     names += [name for name in figure_names(modalities) if name not in names]
-    place = {"systems": "systems", "figure01": "data", "figure11": "vectors", "figure12": "final"}
+    place = {"figure01": "data", "figure11": "vectors", "figure12": "final"}
+    place |= {name: name for name in ("systems", "intervals", "reliability")}
     place |= dict.fromkeys([*LOSS_FIGURES.values(), *ACCURACY_FIGURES.values()], "training")
     place |= dict.fromkeys(PCA_FIGURES.values(), "vectors")
     for name in names:
@@ -533,7 +539,7 @@ def versions(models):
             found.append((package, installed.version(package)))
         except installed.PackageNotFoundError:
             continue  # a per-rule environment need not hold what other rules use
-    trained = {f"{_settings(row['versions'])}, on {row['device']}" for row in models["rows"]}
+    trained = {f"{settings_text(row['versions'])}, on {row['device']}" for row in models["rows"]}
     return [*found, *(("models trained with", text) for text in sorted(trained))]
 
 

@@ -1,20 +1,24 @@
 """Names the systems: what is combined, how, and which classifier decides."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 MODALITIES = ("text", "audio", "video")
-KINDS = ("single", "early", "late", "baseline", "chosen")
+KINDS = ("single", "early", "late", "substituted", "baseline", "chosen")
 COMBINATIONS = ("", "sum", "product", "concat")
 CLASSIFIERS = ("", "svm", "xgboost", "mlp", "argmax")
+# Early and late stand together: the fusions of all modalities before those of two, these before those of one.
+RANKS = {"single": 0, "early": 1, "late": 1, "substituted": 2, "baseline": 3, "chosen": 4}
 
 
 @dataclass(frozen=True)
 class System:
     """One way from the modalities' encoders to a class.
 
-    `kind`: single (one encoder's own softmax), early (fusion of embeddings), late (fusion of softmax outputs), baseline
-    or chosen (the final system, which may be another one in each split). `combination` is sum, product or concat,
-    empty where nothing is combined; `classifier` is svm, xgboost, mlp, or argmax (nothing trained after the encoders).
+    `kind`: single (one encoder's own softmax), early (a classifier of embeddings), late (of softmax outputs), substituted
+    (an early or late one that meets turns without the modality `missing`, for which something neutral stands), baseline
+    or chosen (the final system, which may be another one in each split). `combination` is sum, product or concat, empty
+    where nothing is combined; `classifier` is svm, xgboost, mlp, or argmax (nothing trained after the encoders).
     """
 
     name: str
@@ -22,25 +26,30 @@ class System:
     combination: str
     classifier: str
     modalities: tuple[str, ...]
-
-    @property
-    def fused(self):
-        """Whether more than one modality goes into it."""
-        return self.kind in ("early", "late")
+    missing: str = ""
 
     @property
     def order(self):
         """The system's place in every list and table; also what decides between equals when one is chosen."""
         return (
-            KINDS.index(self.kind),
+            RANKS[self.kind],
+            -len(self.modalities),
             [MODALITIES.index(modality) for modality in self.modalities],
+            MODALITIES.index(self.missing) if self.missing else -1,
+            KINDS.index(self.kind),
             COMBINATIONS.index(self.combination),
             CLASSIFIERS.index(self.classifier),
             self.name,
         )
 
+    def without(self, modality):
+        """The same trained classifier, applied to turns that lack `modality`."""
+        name = f"{self.name}.no-{modality}"
+        return System(name, "substituted", self.combination, self.classifier, self.modalities, modality)
+
 
 MAJORITY = System("majority", "baseline", "", "", ())
+SCENARIO = System("scenario", "baseline", "", "", ())
 CHOSEN = System("chosen", "chosen", "", "", ())
 
 
@@ -49,7 +58,7 @@ def systems(encoders, classifiers, early=COMBINATIONS[1:]):
 
     `encoders` maps a modality to its encoder's name; `classifiers` are those to train (svm, xgboost, mlp); `early` are
     the combinations of early fusion (encoders of unequal width can only be concatenated). The plain argmax needs no
-    training and is always there. One modality has nothing to fuse: its encoder is the only system.
+    training and is always there.
     """
     names = dict.fromkeys(["argmax", *classifiers])
     return sorted((system for name in names for system in systems_of(name, encoders, early)), key=lambda s: s.order)
@@ -58,16 +67,38 @@ def systems(encoders, classifiers, early=COMBINATIONS[1:]):
 def systems_of(classifier, encoders, early=COMBINATIONS[1:]):
     """The systems that one classify job makes: those of one `classifier`, in the fixed order.
 
-    argmax makes the single modalities and the late fusions by sum and product (the argmax of a concatenation would be
-    a modality, not a class); each other classifier makes early fusion as `early` says and late fusion by sum, product
-    and concatenation.
+    argmax makes the single modalities and, of each subset of two or more, the late fusions by sum and product (the argmax
+    of a concatenation would be a modality, not a class). Each other classifier makes, of each subset of two or more, early
+    fusion as `early` says and late fusion by sum, product and concatenation; of each modality alone one system of its
+    embeddings and one of its softmax outputs; and, of each fusion of all modalities, one for each missing modality.
     """
     modalities = tuple(modality for modality in MODALITIES if modality in encoders)
     fusions = [("early", how) for how in COMBINATIONS if how in early] + [("late", how) for how in COMBINATIONS[1:]]
-    singles = []
+    alone = [("early", ""), ("late", "")]
+    made = []
     if classifier == "argmax":
-        fusions = [("late", "sum"), ("late", "product")]
-        singles = [System(f"{name}-{encoders[name]}", "single", "", "argmax", (name,)) for name in modalities]
-    if len(modalities) < 2:
-        fusions = []
-    return singles + [System(f"{kind}-{how}-{classifier}", kind, how, classifier, modalities) for kind, how in fusions]
+        fusions, alone = [("late", "sum"), ("late", "product")], []
+        made = [System(f"{name}-{encoders[name]}", "single", "", "argmax", (name,)) for name in modalities]
+    for size in range(1, len(modalities) + 1):
+        for subset in combinations(modalities, size):
+            prefix = f"{'+'.join(subset)}." if size == 1 or subset != modalities else ""
+            for kind, how in fusions if size > 1 else alone:
+                name = prefix + "-".join(part for part in (kind, how, classifier) if part)
+                made.append(System(name, kind, how, classifier, subset))
+    if classifier != "argmax":
+        made += [system.without(modality) for system in full_fusions(made) for modality in modalities]
+    return sorted(made, key=lambda system: system.order)
+
+
+def candidates(known):
+    """Those of the systems of a run that may become its final system: the fusions of all its modalities.
+
+    A run of one modality has nothing to fuse: its encoder's own softmax is the only one.
+    """
+    return full_fusions(known) or [system for system in known if system.kind == "single"]
+
+
+def full_fusions(known):
+    """The early and late fusions of as many modalities as any of the `known` systems has, if that is two or more."""
+    most = max((len(system.modalities) for system in known), default=0)
+    return [s for s in known if s.kind in ("early", "late") and len(s.modalities) == most > 1]

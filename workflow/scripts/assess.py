@@ -1,0 +1,11 @@
+from emofuse.assessment import assess
+from emofuse.job import job
+
+with job(snakemake.log[0]):
+    assess(
+        predictions=snakemake.input.predictions,
+        splits=snakemake.input.splits,
+        words=snakemake.input.words or None,
+        final_system=snakemake.params.final_system,
+        **dict(snakemake.output.items()),
+    )

@@ -1,0 +1,127 @@
+"""Says what classifiers learn from and what they are then asked: the three kinds of training vectors."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from emofuse.errors import EmofuseError
+from emofuse.fusion import scale, softmax, temperatures
+
+DIALOG_FOLDS = 5
+
+
+@dataclass
+class Lesson:
+    """What one classifier learns from, and what it is asked.
+
+    `learned`: {modality: (m, d) float64}, with the class indices `labels`, (m,). `asked`: {modality: (n, d) float64}.
+    `answers`: (n,) where its answers belong, among the validation and test turns of a split in the order of their ids;
+    where several encoders speak, those of the second follow the first's, and so on.
+    """
+
+    learned: dict[str, np.ndarray]
+    labels: np.ndarray
+    asked: dict[str, np.ndarray]
+    answers: np.ndarray
+
+
+def lessons(kind, train_vectors, data, refit=None, folds=()):
+    """The Lessons of `kind` (early: standardised embeddings; late: softmax outputs) on one split.
+
+    data, refit, folds: Aligned of the split's encoders, of those trained anew with the validation part (or None), and of
+    the cross-fitted ones. `train_vectors` says who learns from what:
+
+    - in_sample: one classifier from the training part. With `refit` it is asked about the validation turns alone, and one
+      of the new encoders' training part about the test turns.
+    - validation: from the validation part, asked about the test turns; what is said of the validation turns comes from
+      classifiers that learned from the part's other dialogs (`dialog_folds`).
+    - cross_fitted: early, from the part `held` of each of the `folds` one classifier, for that encoder's vectors; late,
+      from all of them one, for the softmax outputs of each.
+
+    Scaling is fitted on the rows learned from, the softmax outputs' temperatures on the validation part, but where that is
+    learned from, on the rows learned from too. Neither looks at the test part.
+    """
+    if train_vectors == "cross_fitted":
+        return _cross_fitted(kind, folds)
+    return _validation(kind, data) if train_vectors == "validation" else _in_sample(kind, data, refit)
+
+
+def _in_sample(kind, data, refit):
+    # Also those of the encoders trained anew, which leave no validation part to fit them on.
+    warmth = temperatures(data, data.parts == "val")
+    parts = data.parts[data.asked]
+    if refit is None:
+        return [_lesson(kind, data, data.parts == "train", data.asked, warmth, np.arange(len(parts)))]
+    return [
+        _lesson(kind, of, of.parts == "train", of.parts == part, warmth, np.flatnonzero(parts == part))
+        for of, part in ((data, "val"), (refit, "test"))
+    ]
+
+
+def _validation(kind, data):
+    val, test = np.flatnonzero(data.parts == "val"), np.flatnonzero(data.parts == "test")
+    inside = [(val[learned], val[asked]) for learned, asked in dialog_folds(data.labels[val], data.dialogs[val])]
+    place = np.cumsum(data.asked) - 1
+    return [
+        _lesson(kind, data, learned, asked, temperatures(data, learned), place[asked])
+        for learned, asked in [*inside, (val, test)]
+    ]
+
+
+def _cross_fitted(kind, folds):
+    each = [
+        _lesson(
+            kind,
+            fold,
+            fold.parts == "held",
+            fold.asked,
+            temperatures(fold, fold.parts == "val"),
+            number * fold.asked.sum() + np.arange(fold.asked.sum()),
+        )
+        for number, fold in enumerate(folds)
+    ]
+    if kind == "early":
+        return each
+    return [
+        Lesson(
+            {modality: np.concatenate([lesson.learned[modality] for lesson in each]) for modality in each[0].learned},
+            np.concatenate([lesson.labels for lesson in each]),
+            {modality: np.concatenate([lesson.asked[modality] for lesson in each]) for modality in each[0].asked},
+            np.concatenate([lesson.answers for lesson in each]),
+        )
+    ]
+
+
+def _lesson(kind, data, learned, asked, warmth, answers):
+    if kind == "early":
+        vectors = scale(data.embeddings, learned)
+    else:
+        vectors = {modality: softmax(logits / warmth[modality]) for modality, logits in data.logits.items()}
+    return Lesson(
+        {modality: x[learned] for modality, x in vectors.items()},
+        data.labels[learned],
+        {modality: x[asked] for modality, x in vectors.items()},
+        answers,
+    )
+
+
+def dialog_folds(labels, dialogs):
+    """Pairs of row indices (learn, ask): whole dialogs in DIALOG_FOLDS parts of like classes, each asked once.
+
+    labels: (n,) class indices; dialogs: (n,) names. Fewer parts where there are fewer dialogs, or no class has as many
+    turns. EmofuseError where there is but one.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    count = min(DIALOG_FOLDS, len(np.unique(dialogs)), np.bincount(labels).max(initial=0))
+    if count < 2:
+        raise EmofuseError(
+            "train_vectors: 'validation' needs a validation part of two dialogs or more, with two turns of a class or more:"
+            " what is said of one dialog has to be learned from others. Set train_vectors: in_sample, or another"
+            " validation rule."
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # then some part lacks it
+        folds = list(StratifiedGroupKFold(count).split(labels, labels, dialogs))
+    return [(learned, asked) for learned, asked in folds if len(asked)]
