@@ -35,5 +35,6 @@ rule all:
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
         [path for modality in MODALITIES for path in manifests(modality)],
         [models(modality) for modality in MODALITIES],
-        expand(PREDICTIONS, split=SPLITS, seed=SEEDS),
-        rules.make_tables.output,
+        predictions(SPLITS),
+        expand(rules.make_tables.output, protocol=PROTOCOLS),
+        rules.make_protocols_table.output if len(PROTOCOLS) > 1 else [],

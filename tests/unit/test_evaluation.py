@@ -1,86 +1,25 @@
 import json
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from fusion_inputs import CLASSES, ENCODERS, Corpus
+from evaluation_inputs import BY_NAME, SYSTEMS, Run
+from fusion_inputs import CLASSES
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
 from emofuse.errors import EmofuseError
-from emofuse.evaluation import Rows, choose, evaluate, measure
-from emofuse.store import read_parquet, read_tsv, write_parquet
-from emofuse.systems import System, systems
+from emofuse.evaluation import Fold, choose, evaluate, measure
+from emofuse.store import read_metadata, read_parquet, read_tsv, write_parquet
+from emofuse.systems import System, candidates
 
-SYSTEMS = systems(ENCODERS, ["svm"])
 NAMES = ("scores.parquet", "per_class.parquet", "confusion.parquet", "chosen.tsv", "chosen_predictions.parquet")
 
 
-class Run:
-    """Random predictions of every system: `guess[system, split, seed]` is {turn: class}, right as often as `skill`."""
-
-    def __init__(self, folder, sessions=(1, 2, 3), seeds=(1,), validation=True, per_class=5):
-        self.corpus = Corpus(folder, per_class)
-        self.sessions, self.seeds, self.validation = sessions, seeds, validation
-        self.rng = np.random.default_rng(11)
-        self.truth = {t: c for t, c in zip(self.corpus.turns, self.corpus.label, strict=True) if c}
-        self.splits = [self.corpus.write_split(session, validation) for session in sessions]
-        self.guess = {}
-        for session in sessions:
-            parts = self.corpus.parts(session, validation)
-            turns = [turn for turn, part in parts.items() if part != "train"]
-            for seed in seeds:
-                for index, system in enumerate(SYSTEMS):
-                    right = self.rng.random(len(turns)) < 0.3 + 0.04 * index
-                    drawn = self.rng.choice(CLASSES, len(turns))
-                    chosen = [self.truth[t] if r else str(g) for t, r, g in zip(turns, right, drawn, strict=True)]
-                    self.guess[system.name, f"session{session}", seed] = dict(zip(turns, chosen, strict=True))
-
-    def path(self, system, split, seed):
-        return self.corpus.folder / f"predictions/{system}/{split}/seed{seed}.parquet"
-
-    def write(self, without=(), left_out=None):
-        """Write the prediction files; returns their paths, in no useful order."""
-        paths = []
-        for (name, split, seed), guess in self.guess.items():
-            if (name, split, seed) in without:
-                continue
-            system = next(system for system in SYSTEMS if system.name == name)
-            parts = self.corpus.parts(int(split[-1]), self.validation)
-            turns = [turn for turn in guess if turn not in (left_out or {})]
-            table = {
-                "turn_id": turns,
-                "part": [parts[turn] for turn in turns],
-                "truth": [self.truth[turn] for turn in turns],
-                "prediction": [guess[turn] for turn in turns],
-            }
-            metadata = {
-                "system": name,
-                "kind": system.kind,
-                "combination": system.combination,
-                "classifier": system.classifier,
-                "modalities": json.dumps(system.modalities),
-                "encoders": json.dumps({modality: ENCODERS[modality] for modality in system.modalities}),
-                "split": split,
-                "seed": str(seed),
-                "classes": json.dumps(CLASSES),
-                "left_out": json.dumps(left_out or {}),
-            }
-            paths.append(self.path(name, split, seed))
-            write_parquet(paths[-1], pa.table(table), metadata)
-        return [paths[index] for index in self.rng.permutation(len(paths))]
-
-    def evaluate(self, paths=None, folder="evaluation", **options):
-        """Evaluate, and return the five outputs as lists of dicts by name."""
-        outputs = [self.corpus.folder / folder / name for name in NAMES]
-        evaluate(paths or self.write(), self.splits, *outputs, **options)
-        tables = {path.stem: read_parquet(path).to_pylist() for path in outputs if path.suffix == ".parquet"}
-        return tables | {"chosen": read_tsv(outputs[3])}
-
-    def rows(self, system, split, seed, part):
-        """Truth and guess of one system in one split and part, as arrays of class names, by turn."""
-        parts = self.corpus.parts(int(split[-1]), self.validation)
-        guess = self.guess[system, split, seed]
-        turns = sorted(turn for turn in guess if parts[turn] == part)
-        return np.array([self.truth[t] for t in turns]), np.array([guess[t] for t in turns])
+def evaluated(run, paths=None, folder="evaluation", **options):
+    """Evaluate a Run, and return the five outputs as lists of dicts by name."""
+    outputs = [run.corpus.folder / folder / name for name in NAMES]
+    evaluate(paths or run.write(), run.splits, *outputs, **options)
+    tables = {path.stem: read_parquet(path).to_pylist() for path in outputs if path.suffix == ".parquet"}
+    return tables | {"chosen": read_tsv(outputs[3])}
 
 
 def by_hand(truth, guess):
@@ -118,6 +57,21 @@ def test_measure_by_hand():
     assert result["weighted_f1"] == pytest.approx(0.6 * 8 / 12 + 0.3 * 4 / 6)
 
 
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_measures_are_those_of_sklearn():
+    rng = np.random.default_rng(3)
+    for size in (1, 5, 40, 400):
+        truth, guess = rng.integers(0, 4, size), rng.integers(0, 5, size)
+        result = measure(truth, guess, 5)
+        assert result["wa"] == pytest.approx(accuracy_score(truth, guess))
+        assert result["ua"] == pytest.approx(balanced_accuracy_score(truth, guess))
+        assert result["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro"))
+        assert result["weighted_f1"] == pytest.approx(f1_score(truth, guess, average="weighted"))
+        by_class = precision_recall_fscore_support(truth, guess, labels=range(5), zero_division=np.nan)
+        for name, expected in zip(("precision", "recall", "f1", "support"), by_class, strict=True):
+            np.testing.assert_allclose(result[name], expected)
+
+
 def test_classes_that_are_not_there():
     """Class 1 is never predicted, class 2 has no turn but is predicted once, class 3 has neither."""
     result = measure(np.array([0, 0, 0, 1]), np.array([0, 0, 2, 0]), 4)
@@ -130,15 +84,16 @@ def test_classes_that_are_not_there():
 
 
 def test_scores_of_every_fold_and_pooled(run):
-    result = run.evaluate()
+    result = evaluated(run)
     folds = ["session1", "session2", "session3"]
-    assert len(result["scores"]) == (len(SYSTEMS) + 2) * 4 * 2
-    assert [row["system"] for row in result["scores"][::2][: len(SYSTEMS) + 2]] == [
+    assert len(result["scores"]) == (len(SYSTEMS) + 3) * 4 * 2
+    assert [row["system"] for row in result["scores"][::2][: len(SYSTEMS) + 3]] == [
         *(system.name for system in SYSTEMS),
         "majority",
+        "scenario",
         "chosen",
     ]
-    for system in SYSTEMS:
+    for system in SYSTEMS[::7]:
         for part in ("val", "test"):
             each = {split: run.rows(system.name, split, 1, part) for split in folds}
             each["pooled"] = tuple(np.concatenate(column) for column in zip(*each.values(), strict=True))
@@ -163,8 +118,8 @@ def test_scores_of_every_fold_and_pooled(run):
 
 
 def test_the_final_system_is_chosen_on_validation(run):
-    result = run.evaluate()
-    fused = [system.name for system in SYSTEMS if system.fused]
+    result = evaluated(run)
+    fused = [system.name for system in candidates(SYSTEMS)]
     for split in ("session1", "session2", "session3"):
         val = {name: by_hand(*run.rows(name, split, 1, "val"))[0] for name in fused}
         best = max(fused, key=lambda name: (val[name]["wa"], val[name]["ua"], -fused.index(name)))
@@ -186,7 +141,7 @@ def test_the_final_system_is_chosen_on_validation(run):
 
 
 def test_the_test_part_takes_no_part_in_the_choice(run):
-    before = run.evaluate()
+    before = evaluated(run)
     for (name, split, seed), guess in run.guess.items():
         parts = run.corpus.parts(int(split[-1]))
         winner = name == "late-product-argmax"  # perfect on every test turn, all others always wrong there
@@ -194,18 +149,23 @@ def test_the_test_part_takes_no_part_in_the_choice(run):
             if parts[turn] == "test":
                 wrong = CLASSES[(CLASSES.index(run.truth[turn]) + 1) % 4]
                 run.guess[name, split, seed][turn] = run.truth[turn] if winner else wrong
-    after = run.evaluate()
+    after = evaluated(run)
     picked = [[row["system"] for row in result["chosen"]] for result in (before, after)]
     assert picked[0] == picked[1]
     assert one(after["scores"], system="late-product-argmax", split="pooled", part="test")["wa"] == 1
 
 
+def fold(guesses, part="val"):
+    """A Fold of four turns, from {system: guesses}."""
+    truth = np.array([0, 0, 0, 1])
+    return Fold(np.array(list("abcd")), np.array([part] * 4), truth, {s: np.array(g) for s, g in guesses.items()})
+
+
 def test_choice_refuses_turns_that_are_not_validation():
     system = System("late-sum-svm", "late", "sum", "svm", ("text", "audio"))
-    rows = Rows(np.array(["a", "b"]), np.array(["val", "test"]), np.array([0, 1]), np.array([0, 1]))
-    with pytest.raises(EmofuseError, match=r"Leak: .*late-sum-svm"):
-        choose({system: rows})
-    assert choose({system: rows.part("val")}) == system
+    with pytest.raises(EmofuseError, match=r"Leak: "):
+        choose(fold({system: (0, 0, 0, 0)}, "test"), [system])
+    assert choose(fold({system: (0, 0, 0, 0)}), [system]) == system
 
 
 def test_equals_are_decided_by_ua_and_then_by_order():
@@ -216,15 +176,37 @@ def test_equals_are_decided_by_ua_and_then_by_order():
         System("text-bert", "single", "", "argmax", ("text",)),
     )
 
-    def rows(*guess):
-        truth = np.array([0, 0, 0, 1])
-        return Rows(np.array(list("abcd")), np.array(["val"] * 4), truth, np.array(guess))
+    def chosen(guesses):
+        return choose(fold(guesses), candidates(guesses))
 
-    low, high, perfect = rows(0, 0, 0, 0), rows(0, 0, 1, 1), rows(0, 0, 0, 1)  # wa 3/4 and 3/4, ua 1/2 and 5/6
-    assert choose({first: low, second: high, third: low}) == second
-    assert choose({third: low, second: low, first: low}) == first
-    assert choose({first: low, third: low, alone: perfect}) == first  # a single modality is no candidate
-    assert choose({alone: perfect}) == alone  # unless there is nothing else
+    low, high, perfect = (0, 0, 0, 0), (0, 0, 1, 1), (0, 0, 0, 1)  # wa 3/4 and 3/4, ua 1/2 and 5/6
+    assert chosen({first: low, second: high, third: low}) == second
+    assert chosen({third: low, second: low, first: low}) == first
+    assert chosen({first: low, third: low, alone: perfect}) == first  # a single modality is no candidate
+    assert chosen({alone: perfect}) == alone  # unless there is nothing else
+
+
+def test_a_subset_or_a_substitute_is_no_candidate(run):
+    """However good they are: the final system fuses all modalities."""
+    for (name, _, _), guess in run.guess.items():
+        if BY_NAME[name] not in candidates(SYSTEMS):
+            guess.update({turn: run.truth[turn] for turn in guess})
+    assert {BY_NAME[row["system"]] for row in evaluated(run)["chosen"]} <= set(candidates(SYSTEMS))
+    assert len(candidates(SYSTEMS)) == 8  # early and late by sum, product and concatenation, and two of argmax
+
+
+def test_the_scenario_baseline_says_the_majority_of_the_turns_scenario(run):
+    path = run.splits[1]
+    frame = read_parquet(path).to_pandas()
+    training = frame[frame.part == "train"]
+    result = evaluated(run)
+    majority = training["class"].value_counts().sort_index().idxmax()
+    hits = []
+    for _, turn in frame[frame.part == "test"].iterrows():
+        same = training[training.scenario == turn.scenario]["class"].value_counts().sort_index()
+        hits.append(turn["class"] == (same.idxmax() if len(same) else majority))
+    row = one(result["scores"], system="scenario", split="session2", part="test")
+    assert (row["wa"], row["kind"]) == (pytest.approx(np.mean(hits)), "baseline")
 
 
 def test_majority_is_that_of_the_training_part(run):
@@ -235,7 +217,7 @@ def test_majority_is_that_of_the_training_part(run):
         if parts[turn] == "train" and name == "hap" and turn[-3:] > "008":
             labels[turn] = "sad"
     run.corpus.write_split(2, labels=labels)
-    result = run.evaluate()
+    result = evaluated(run)
     guesses = {
         row["prediction"]
         for row in result["confusion"]
@@ -250,7 +232,7 @@ def test_majority_is_that_of_the_training_part(run):
 
 def test_seeds_are_kept_apart(tmp_path):
     run = Run(tmp_path, sessions=(1, 2), seeds=(1, 7))
-    result = run.evaluate()
+    result = evaluated(run)
     assert [(row["split"], row["seed"]) for row in result["chosen"]] == [
         ("session1", "1"),
         ("session1", "7"),
@@ -266,8 +248,8 @@ def test_seeds_are_kept_apart(tmp_path):
 
 def test_the_order_of_the_files_does_not_matter(run):
     paths = run.write()
-    run.evaluate(sorted(paths), folder="one")
-    run.evaluate(sorted(paths, reverse=True), folder="two")
+    evaluated(run, sorted(paths), folder="one")
+    evaluated(run, sorted(paths, reverse=True), folder="two")
     for name in NAMES:
         assert (run.corpus.folder / "one" / name).read_bytes() == (run.corpus.folder / "two" / name).read_bytes()
 
@@ -275,98 +257,106 @@ def test_the_order_of_the_files_does_not_matter(run):
 def test_without_validation_the_final_system_must_be_named(tmp_path):
     run = Run(tmp_path, validation=False)
     with pytest.raises(EmofuseError, match=r"No validation part in session1, session2, session3.*final_system: one of"):
-        run.evaluate()
-    result = run.evaluate(final_system="early-concat-svm")
+        evaluated(run)
+    result = evaluated(run, final_system="early-concat-svm")
     assert {row["system"] for row in result["chosen"]} == {"early-concat-svm"}
     assert {(row["val_wa"], row["val_ua"]) for row in result["chosen"]} == {("", "")}
     assert {row["part"] for row in result["scores"]} == {"test"}
 
 
 def test_a_named_final_system_is_taken_everywhere(run):
-    result = run.evaluate(final_system="text-bert")
+    result = evaluated(run, final_system="text-bert")
     assert [row["system"] for row in result["chosen"]] == ["text-bert"] * 3
     with pytest.raises(EmofuseError, match=r"No system is named 'early-conat-svm'.*Did you mean early-concat-svm"):
-        run.evaluate(final_system="early-conat-svm")
+        evaluated(run, final_system="early-conat-svm")
 
 
 def test_missing_and_second_files_are_listed(run):
     paths = run.write(without=[("late-sum-svm", "session2", 1), ("text-bert", "session3", 1)])
     with pytest.raises(EmofuseError) as caught:
-        run.evaluate(paths)
+        evaluated(run, paths)
     assert "session2, seed 1: no predictions of late-sum-svm" in str(caught.value)
     assert "session3, seed 1: no predictions of text-bert" in str(caught.value)
     with pytest.raises(EmofuseError, match="a second file of"):
-        run.evaluate([*run.write(), run.path("text-bert", "session1", 1)])
+        evaluated(run, [*run.write(), run.path("argmax", "session1", 1)])
 
 
 def test_predictions_of_other_turns_are_refused(run):
-    turn, _ = run.guess["late-sum-svm", "session2", 1].popitem()
-    with pytest.raises(EmofuseError, match=rf"session2, seed 1, late-sum-svm: not the split's turns.*{turn}"):
-        run.evaluate()
+    turn = sorted(run.guess["late-sum-svm", "session2", 1])[-1]
+    for (name, split, _), guess in run.guess.items():
+        if BY_NAME[name].classifier == "svm" and split == "session2":
+            del guess[turn]
+    with pytest.raises(EmofuseError, match=rf"session2, seed 1, .*svm.*: not the split's turns.*{turn}"):
+        evaluated(run)
 
 
-def test_predictions_with_other_truth_or_left_out_are_refused(run):
+def test_systems_of_one_file_speak_of_the_same_turns(run):
+    run.guess["late-sum-svm", "session2", 1].popitem()
+    with pytest.raises(EmofuseError, match=r"session2, seed 1, .*: its rows are not those of its systems"):
+        evaluated(run)
+
+
+def test_predictions_with_other_truth_are_refused(run):
     paths = run.write()
     turn = next(iter(run.guess["text-bert", "session1", 1]))
     run.corpus.write_split(1, labels={turn: "sad" if run.truth[turn] != "sad" else "ang"})
     with pytest.raises(EmofuseError, match=f"session1, seed 1, .*part or class is not the split's: 1 turn .{turn}"):
-        run.evaluate(paths)
+        evaluated(run, paths)
 
 
 def test_left_out_turns_may_be_missing_but_for_all_alike(run):
     turn = next(iter(run.guess["text-bert", "session1", 1]))
-    only = {key: guess for key, guess in run.guess.items() if key[1] == "session1"}
-    run.guess, run.splits = only, run.splits[:1]
+    run.guess = {key: guess for key, guess in run.guess.items() if key[1] == "session1"}
+    run.splits = run.splits[:1]
     paths = run.write(left_out={turn: "no video"})
-    assert one(run.evaluate(paths)["scores"], system="text-bert", split="pooled", part="val")["n"] == 20 - (
+    assert one(evaluated(run, paths)["scores"], system="text-bert", split="pooled", part="val")["n"] == 20 - (
         run.corpus.parts(1)[turn] == "val"
     )
-    run.guess = {key: guess for key, guess in only.items() if key[0] == "late-sum-svm"}
-    run.write()  # this one leaves nothing out
-    with pytest.raises(EmofuseError, match="late-sum-svm: other turns are left out than from text-bert"):
-        run.evaluate(paths)
+    run.write(classifiers=["svm"])  # this one leaves nothing out
+    with pytest.raises(EmofuseError, match="other turns are left out than from the other classifiers"):
+        evaluated(run, paths)
 
 
 def test_a_turn_tested_in_two_splits_is_refused(run):
-    """A split of another name with the same test session."""
+    """The selection's split and the fold of the same test session are not of one protocol's five."""
     path = run.corpus.write_split(1)
-    table = read_parquet(path).replace_schema_metadata(None)
-    again = run.corpus.folder / "splits/again1.parquet"
-    metadata = {"split": "again1", "validation": "previous_session", "classes": json.dumps(CLASSES)}
-    write_parquet(again, table, metadata)
+    metadata = {key.decode(): value.decode() for key, value in read_parquet(path).schema.metadata.items()}
+    again = run.corpus.folder / "splits/selection1.parquet"
+    write_parquet(again, read_parquet(path), metadata | {"split": "selection1"})
     run.splits.append(again)
     for (name, split, seed), guess in list(run.guess.items()):
         if split == "session1":
-            run.guess[name, "again1", seed] = guess
+            run.guess[name, "selection1", seed] = guess
     with pytest.raises(EmofuseError, match="seed 1: tested in more than one split: 20 turns"):
-        run.evaluate()
+        evaluated(run)
 
 
 def test_splits_of_other_classes_are_refused(run):
     run.corpus.write_split(2, classes=["ang", "hap", "sad"])
     with pytest.raises(EmofuseError, match="have the same classes"):
-        run.evaluate()
+        evaluated(run)
 
 
 def test_the_best_on_test_is_one_system_for_all_folds_of_a_seed(tmp_path):
     run = Run(tmp_path, seeds=(1, 2))
-    result = run.evaluate(final_system="test")
+    result = evaluated(run, final_system="test")
     for seed in (1, 2):
         pooled = {}
-        for system in SYSTEMS:
-            if system.fused:
-                pairs = [run.rows(system.name, f"session{k}", seed, "test") for k in run.sessions]
-                pooled[system.name] = np.mean(np.concatenate([truth == guess for truth, guess in pairs]))
+        for system in candidates(SYSTEMS):
+            pairs = [run.rows(system.name, f"session{k}", seed, "test") for k in run.sessions]
+            pooled[system.name] = np.mean(np.concatenate([truth == guess for truth, guess in pairs]))
         chosen = {row["system"] for row in result["chosen"] if row["seed"] == str(seed)}
         assert len(chosen) == 1 and pooled[chosen.pop()] == max(pooled.values())
 
 
 def test_encoders_of_a_system_are_the_same_everywhere(run):
     paths = run.write()
-    assert {row["encoders"] for row in run.evaluate(paths)["scores"] if row["system"] == "late-sum-svm"} == {
+    assert {row["encoders"] for row in evaluated(run, paths)["scores"] if row["system"] == "late-sum-svm"} == {
         "bert, wav2vec2, videomae"
     }
-    path = run.path("late-sum-svm", "session2", 1)
-    write_parquet(path, read_parquet(path), {"encoders": json.dumps({"text": "roberta"})})
-    with pytest.raises(EmofuseError, match=r"its encoders are .*, and elsewhere"):
-        run.evaluate(paths)
+    path = run.path("svm", "session2", 1)
+    facts = json.loads(read_metadata(path)["systems"])
+    facts[0]["encoders"] = {"text": "roberta"}
+    write_parquet(path, read_parquet(path), read_metadata(path) | {"systems": json.dumps(facts)})
+    with pytest.raises(EmofuseError, match=r"the encoders of .* are roberta, and elsewhere"):
+        evaluated(run, paths)

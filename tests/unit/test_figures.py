@@ -9,11 +9,15 @@ from report_inputs import CLASSES, make_inputs
 
 from emofuse.errors import EmofuseError
 from emofuse.figures import (
+    calibration_error,
     colours,
     confusion_matrix,
     draw_accuracy,
+    draw_intervals,
     draw_labels,
     draw_loss,
+    draw_reliability,
+    draw_systems,
     make_figures,
     project,
     read_histories,
@@ -34,12 +38,11 @@ def of_fold(inputs, split="session5"):
 
 def draw(inputs, folder, **changes):
     arguments = {
-        "splits": inputs.splits,
+        "splits": inputs.splits["session"],
         "histories": inputs.histories,
         "embeddings": of_fold(inputs),
         "pca_split": "session5",
-        "scores": inputs.evaluation("scores.parquet"),
-        "confusion": inputs.evaluation("confusion.parquet"),
+        "evaluation": inputs.evaluation(),
         "folder": folder,
         "modalities": inputs.modalities,
         "classes": CLASSES,
@@ -52,7 +55,7 @@ def test_every_figure_is_made_and_repeats_to_the_byte(made, tmp_path):
     for folder in ("first", "second"):
         draw(made, tmp_path / folder)
     assert {path.name for path in (tmp_path / "first").iterdir()} == expected
-    assert len(expected) == 26
+    assert len(expected) == 30
     for name in expected:
         first, second = ((tmp_path / folder / name).read_bytes() for folder in ("first", "second"))
         assert first == second, name
@@ -64,21 +67,21 @@ def test_figures_of_absent_modalities_are_not_made(tmp_path):
     one = make_inputs(tmp_path / "in", turns_per_session=30, modalities=("audio",), validated=False)
     draw(one, tmp_path / "out")
     assert {path.stem for path in (tmp_path / "out").iterdir()} == {
-        *("systems", "figure01", "figure03", "figure06", "figure09", "figure12")
+        *("systems", "intervals", "figure01", "figure03", "figure06", "figure09", "figure12", "reliability")
     }
     assert figure_names(["text", "video"]) == [
-        *("systems", "figure01", "figure02", "figure04", "figure05", "figure07", "figure08", "figure10"),
-        *("figure11", "figure12"),
+        *("systems", "intervals", "figure01", "figure02", "figure04", "figure05", "figure07", "figure08", "figure10"),
+        *("figure11", "figure12", "reliability"),
     ]
     assert all(figure_caption(name, "session5") for name in figure_names(["text", "audio", "video"]))
 
 
 @pytest.mark.parametrize("modality", ["text", "video"])
 def test_projection_equals_an_svd_of_the_training_turns(made, modality):
-    fold = read_spaces(of_fold(made), made.splits, "session5")
+    fold = read_spaces(of_fold(made), made.splits["session"], "session5")
     points, shares = project(fold.embeddings[modality], fold.parts)
 
-    split = pd.read_parquet(made.splits[4])
+    split = pd.read_parquet(made.splits["session"][4])
     path = next(path for path in of_fold(made) if path.parts[-4] == modality)
     store = pd.read_parquet(path).merge(split[["turn_id", "class"]], on="turn_id")
     text = pd.read_parquet(next(path for path in of_fold(made) if path.parts[-4] == "text"))
@@ -92,7 +95,7 @@ def test_projection_equals_an_svd_of_the_training_turns(made, modality):
 
 
 def test_test_turns_do_not_move_the_projection(made):
-    fold = read_spaces(of_fold(made), made.splits, "session5")
+    fold = read_spaces(of_fold(made), made.splits["session"], "session5")
     vectors, test = fold.embeddings["text"], fold.parts == "test"
     before, _ = project(vectors, fold.parts)
     moved = vectors.copy()
@@ -110,8 +113,8 @@ def test_vectors_of_another_fold_are_refused(made, tmp_path):
 
 
 def test_label_bars_count_the_turns(made):
-    axes = draw_labels(made.splits, CLASSES).axes[0]
-    turns = pd.read_parquet(made.splits[0])
+    axes = draw_labels(made.splits["session"], CLASSES).axes[0]
+    turns = pd.read_parquet(made.splits["session"][0])
     for name, bars in zip(CLASSES, axes.containers, strict=True):
         counted = [int(((turns["session"] == k) & (turns["class"] == name)).sum()) for k in range(1, 6)]
         assert [bar.get_height() for bar in bars] == counted
@@ -153,3 +156,33 @@ def test_colours_are_the_papers_and_others_are_distinct():
     assert np.argmax(channels("neu")) == 2
     assert np.argmax(channels("sad")) == 1
     assert min(channels("hap")[:2]) > 2 * channels("hap")[2]  # yellow: red and green without blue
+
+
+def test_intervals_are_those_of_the_file(made):
+    tests = read_test(made.evaluation("scores.parquet"))
+    intervals = pd.read_parquet(made.evaluation("intervals.parquet"))
+    figure = draw_intervals(tests, intervals)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "final system"
+    assert {"majority", "scenario"} <= set(labels)
+    assert not [label for label in labels if "." in label]  # no part of the modalities, none missing
+    own = intervals[(intervals["system"] == "chosen") & (intervals["measure"] == "ua")].iloc[0]
+    line = next(line for line in figure.axes[1].lines if line.get_ydata()[0] == line.get_ydata()[-1] == 0)
+    np.testing.assert_allclose(line.get_xdata(), [100 * own["low"], 100 * own["high"]])
+    assert [label.get_text() for label in draw_systems(tests).axes[0].get_yticklabels()][-1] in ("majority", "scenario")
+
+
+def test_reliability_diagrams(made):
+    reliability = pd.read_parquet(made.evaluation("reliability.parquet"))
+    figure = draw_reliability(reliability)
+    assert [axes.get_title(loc="left").split("\n")[0] for axes in figure.axes] == [
+        "Text",
+        "Speech",
+        "Video",
+        "Final system",
+    ]
+    assert figure.axes[3].get_title(loc="left").endswith("ECE 12.0 → 2.0 %")
+    drawn = reliability[(reliability["system"] == "chosen") & (reliability["when"] == "after") & (reliability["n"] > 0)]
+    assert any(np.array_equal(line.get_ydata(), 100 * drawn["accuracy"]) for line in figure.axes[3].lines)
+    bins = pd.DataFrame({"n": [30, 10], "confidence": [0.9, 0.5], "accuracy": [0.8, 0.7]})
+    assert calibration_error(bins) == pytest.approx(0.125)

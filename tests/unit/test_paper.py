@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from report_inputs import CLASSES, make_inputs
+from report_inputs import CLASSES, FACTS, make_inputs
 
+from emofuse.card import protocol_card
 from emofuse.configuration import LEAKS
 from emofuse.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_names
 from emofuse.paper import make_paper
@@ -29,8 +30,8 @@ def paper(made, folder, **changes):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(path.name.encode())
     arguments = {
-        "scores": made.evaluation("scores.parquet"),
-        "per_class": made.evaluation("per_class.parquet"),
+        "evaluation": made.evaluation(),
+        "card": protocol_card(FACTS, made.splits["session"]),
         "selection": [],
         "numbers": NUMBERS,
         "figures": figures,
@@ -60,6 +61,9 @@ def test_everything_is_there_by_number(made, tmp_path):
     assert (tmp_path / "figure07.svg").read_bytes() == b"figure07.svg"
     assert re.findall(r'src="([^"]+)"', page) == [f"{name}.svg" for name in figures]
     assert [f'id="{name}"' in page for name in tables] == [True] * 4
+    assert "3 of 5 sessions a fold" in page and (tmp_path / "table4.csv").read_text().startswith(
+        "# Protocol: session: "
+    )
     assert "Only a &lt;b&gt;demo" in page and "This run chooses nothing on test turns" in page
 
 

@@ -3,9 +3,10 @@
 import json
 from html.parser import HTMLParser
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from report_inputs import CLASSES, LABELS, NASTY, make_inputs
+from report_inputs import CLASSES, FACTS, NASTY, make_inputs, pooled, wa
 
 from emofuse.figures import make_figures
 from emofuse.outputs import figure_names
@@ -38,12 +39,11 @@ def report(inputs, output, **changes):
     figures = inputs.root / "run/figures"
     if not figures.exists():
         make_figures(
-            inputs.splits,
+            inputs.splits["session"],
             inputs.histories,
             [path for path in inputs.embeddings if path.parent.name == "session5" and path.stem == "seed1"],
             "session5",
-            inputs.evaluation("scores.parquet"),
-            inputs.evaluation("confusion.parquet"),
+            inputs.evaluation(),
             figures,
             inputs.modalities,
             CLASSES,
@@ -52,16 +52,13 @@ def report(inputs, output, **changes):
         "corpus": "demo",
         "run": "clean",
         "notice": "",
-        "protocol": {"classes": LABELS, "clips": {"crop": "speaker"}, "classifiers": {"svm": {"C": 1.0}}},
-        "final_system": "validation",
+        "facts": FACTS,
         "turns": inputs.turns,
-        "splits": inputs.splits,
+        "splits": [path for paths in inputs.splits.values() for path in paths],
         "embeddings": inputs.embeddings,
         "trainings": inputs.trainings,
         "selection": [],
-        "scores": inputs.evaluation("scores.parquet"),
-        "per_class": inputs.evaluation("per_class.parquet"),
-        "chosen": inputs.evaluation("chosen.tsv"),
+        "evaluations": inputs.evaluations,
         "problems": inputs.problems,
         "figures": figures,
         "pca_split": "session5",
@@ -124,26 +121,59 @@ def test_it_says_what_the_files_say(page, made):
     n = sum(len(truth) for truth, _ in truth_guess)
     assert f"{100 * right / n:.1f} % WA" in page.plain
     assert f"Tested on {n:,} turns" in page.plain
-    assert "3 sessions a fold. Most published figures train on four: compare" in page.plain
+    assert "3 of 5 sessions a fold. Most published figures train on four: compare" in page.plain
     assert "the session before the test session, cyclic" in page.plain
-    assert "happiness: hap, exc" in page.plain
+    assert "happiness (hap, exc): " in page.plain
     assert "No speaker of a test part is in the training or validation part" in page.plain
     assert "9 problems, one by one" in page.plain
     assert "past the end of its video no clip 6" in page.plain
     assert "1 missing clip, with reasons" in page.plain
     assert "crop: speaker" in page.plain
-    assert "svm: C 1" in page.plain
+    assert "svm: C 1 or 3, gamma scale" in page.plain
     assert "fine_tune 15" in page.plain
     assert "torch 2.13.0, transformers 5.23.0, on NVIDIA H200" in page.plain
 
 
 def test_a_run_of_one_modality_without_validation(tmp_path):
     inputs = make_inputs(tmp_path / "in", turns_per_session=30, modalities=("text",), validated=False)
-    page = report(inputs, tmp_path / "report.html", final_system="text-bert", benchmarks=[])
-    assert "4 sessions a fold. Most published figures train on four, as this run does." in page.plain
-    assert "epoch: nothing: the last epoch is kept" in page.plain
+    facts = {**FACTS, "final_system": "text-bert", "train_vectors": "in_sample", "classifiers": {"svm": {"C": 1.0}}}
+    page = report(inputs, tmp_path / "report.html", facts=facts, benchmarks=[])
+    assert "4 of 5 sessions a fold. Most published figures train on four, as this run does" in page.plain
+    assert "epoch: fixed: the last one is kept" in page.plain
+    assert "There is no validation part to calibrate on" in page.plain
+    assert "In-sample vectors" not in page.plain  # of one modality nothing is fused
     assert "text-bert, was named in the config" in page.plain
     assert "No step of this run was measured." in page.plain
+
+
+def test_it_says_which_differences_hold(page, made):
+    file = pd.read_parquet(made.evaluation("comparisons.parquet"))
+    of_wa = file[file["measure"] == "wa"]
+    held = of_wa[of_wa["holds"]]
+    assert {"majority", "scenario"} <= set(held["second"])
+    assert f"In WA, {len(held)} of {len(of_wa)} differences hold: the final system is above " in page.plain
+    value = wa(*pooled(made, "chosen"))
+    assert f"95 % interval of the final system's WA is {value - 3.1:.1f} to {value + 2.9:.1f}" in page.plain
+    by_speaker = [
+        wa(*pooled(made, "chosen", where=lambda turns: turns["speaker"] == name))  # noqa: B023
+        for name in sorted({name for turns in made.tested.values() for name in turns["speaker"]})
+    ]
+    assert f"by speaker: {min(by_speaker):.1f} to {max(by_speaker):.1f}; of 10 speakers" in page.plain
+    assert "no significance test" not in page.plain
+
+
+def test_further_protocols_stand_beside_the_first(tmp_path):
+    protocols = ("session", "speaker", "scenario", "scenario_control")
+    inputs = make_inputs(tmp_path / "in", turns_per_session=40, modalities=("text", "audio"), protocols=protocols)
+    page = report(inputs, tmp_path / "report.html", facts={**FACTS, "train_vectors": "in_sample"})
+    targets = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(targets) == len(set(targets))
+    assert {attributes["href"][1:] for tag, attributes in page.tags if tag == "a"} <= set(targets)
+    assert {f"{p}-{t}-table" for p in protocols[1:] for t in ("headline", "intervals", "comparisons")} <= set(targets)
+    assert "session, scenario, scenario control: 3 of 5 sessions a fold" in page.plain
+    new, known = (wa(*pooled(inputs, "chosen", protocol=p)) for p in protocols[2:])
+    assert f"the final system has {new:.1f} % where the play is new, and {known:.1f} % where it is not" in page.plain
+    assert "In-sample vectors" in page.plain
 
 
 def test_several_seeds(tmp_path):

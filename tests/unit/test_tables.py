@@ -3,10 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
-from report_inputs import CLASSES, make_inputs
+from report_inputs import CLASSES, FACTS, all_systems, fused, make_inputs, pooled, recall, ua, wa
 
-from emofuse.outputs import TABLE_FORMATS, headline_text, table_names
-from emofuse.tables import build_tables, escape_latex, make_tables, to_latex, to_markdown
+from emofuse.card import comment_lines, protocol_card, run_card
+from emofuse.outputs import TABLE_FORMATS, headline_text, run_table_names, table_names
+from emofuse.tables import (
+    Table,
+    build_tables,
+    escape_latex,
+    make_protocols_table,
+    make_tables,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
 
 FOLDS = [f"session{k}" for k in range(1, 6)]
 
@@ -21,38 +31,30 @@ def two_seeds(tmp_path_factory):
     return make_inputs(tmp_path_factory.mktemp("two"), seeds=(1, 2))
 
 
+@pytest.fixture(scope="module")
+def four_protocols(tmp_path_factory):
+    protocols = ("session", "speaker", "scenario", "scenario_control")
+    return make_inputs(tmp_path_factory.mktemp("four"), modalities=("text", "audio"), protocols=protocols)
+
+
 def tables_of(inputs, **changes):
-    scores, per_class = inputs.evaluation("scores.parquet"), inputs.evaluation("per_class.parquet")
-    return build_tables(scores, per_class, inputs.modalities, CLASSES, **changes)
+    return build_tables(inputs.evaluation(), inputs.modalities, CLASSES, **changes)
 
 
-def pooled(inputs, system, seed=1):
-    pairs = [inputs.predictions[system, fold, seed, "test"] for fold in FOLDS]
-    return tuple(np.concatenate(column) for column in zip(*pairs, strict=True))
-
-
-def wa(truth, guess):
-    return 100 * np.mean(truth == guess)
-
-
-def recall(truth, guess, name):
-    return 100 * np.mean(guess[truth == name] == name)
-
-
-def ua(truth, guess):
-    return np.mean([recall(truth, guess, name) for name in CLASSES])
+def mean_of(inputs, names, function):
+    return np.mean([function(*pooled(inputs, name)) for name in names])
 
 
 def test_headline_holds_the_answers(made):
     values = tables_of(made)["headline"].values
     shown = values.index.get_level_values("System").tolist()
-    assert shown[:5] == ["majority", "text-bert", "audio-wav2vec2", "video-videomae", "final system"]
-    for system in ("majority", "text-bert", "video-videomae"):
+    assert shown[:6] == ["majority", "scenario", "text-bert", "audio-wav2vec2", "video-videomae", "final system"]
+    for system in ("majority", "scenario", "text-bert", "video-videomae"):
         assert values.xs(system, level="System")["WA"].item() == pytest.approx(wa(*pooled(made, system)))
     assert values.xs("final system", level="System")["UA"].item() == pytest.approx(ua(*pooled(made, "chosen")))
 
-    everything = {name for name, *_ in made.predictions} - {"majority", "chosen"}
-    best = max(wa(*pooled(made, name)) for name in everything)
+    whole = [s.name for s in all_systems(made.modalities) if s.kind == "single" or fused(s, made.modalities)]
+    best = max(wa(*pooled(made, name)) for name in whole)
     assert values["WA"].iloc[-1] == pytest.approx(best)
     assert "optimistic" in values.index[-1][1]
 
@@ -119,41 +121,198 @@ def test_several_seeds_give_mean_and_spread(two_seeds):
     assert f"{np.mean(by_seed):.1f} ± {np.std(by_seed, ddof=1):.1f}" in to_markdown(table)
 
 
+def test_headline_has_intervals_where_they_were_measured(made, tmp_path):
+    table = tables_of(made)["headline"]
+    value = wa(*pooled(made, "audio-wav2vec2"))
+    row = table.text().xs("audio-wav2vec2", level="System").iloc[0]
+    assert row["WA"] == f"{value:.1f} [{value - 3.1:.1f}, {value + 2.9:.1f}]"
+    assert "[" not in row["Macro F1"]
+
+    for name in ("scores", "per_class"):
+        (tmp_path / f"{name}.parquet").write_bytes(made.evaluation(f"{name}.parquet").read_bytes())
+    of_fold = build_tables(tmp_path, made.modalities, CLASSES)
+    assert list(of_fold) == table_names(made.modalities, fold=True)
+    assert of_fold["headline"].text().xs("audio-wav2vec2", level="System")["WA"].item() == f"{value:.1f}"
+
+
+def test_intervals_of_dialogs_and_of_folds(made):
+    table = tables_of(made)["intervals"]
+    assert table.values.index[:6].tolist() == [
+        *("majority", "scenario", "text-bert", "audio-wav2vec2", "video-videomae", "final system")
+    ]
+    others = table.values["WA"]["Pooled"].iloc[6:]
+    assert others.is_monotonic_decreasing
+    assert set(others.index) == {s.name for s in all_systems(made.modalities) if fused(s, made.modalities)}
+    value = ua(*pooled(made, "chosen"))
+    row = table.text().loc["final system", "UA"]
+    assert row["Pooled"] == f"{value:.1f} [{value - 3.1:.1f}, {value + 2.9:.1f}]"
+    assert row["Mean of folds"] == f"{value + 0.5:.1f} [{value - 5:.1f}, {value + 6:.1f}]"
+
+
+def test_comparisons_say_which_hold(made):
+    table = tables_of(made)["comparisons"]
+    file = pd.read_parquet(made.evaluation("comparisons.parquet")).set_index(["measure", "second"])
+    shown = table.text()
+    for (second, _), row in shown.iterrows():
+        for measure in ("wa", "ua"):
+            source = file.loc[(measure, second)]
+            of_measure = row[measure.upper()]
+            assert of_measure["Holds"] == ("yes" if source["holds"] else "no")
+            assert of_measure["Points"] == f"{100 * source['difference']:.1f}"
+            assert of_measure["p"] == (f"{source['p']:.3f}" if source["p"] > 0.0005 else "< 0.001")
+    assert len(shown) == 11
+    assert shown.xs("majority", level=0).iloc[0].tolist()[-3:] == ["41", "22", "< 0.001"]
+    assert "$<$ 0.001" in to_latex(table)
+
+
+def test_groups_of_turns(made):
+    tables = tables_of(made)
+    assert tables["speakers"].values.index.tolist() == [f"Ses0{k}_{letter}" for k in range(1, 6) for letter in "FM"]
+    of_speaker = pooled(made, "chosen", where=lambda turns: turns["speaker"] == "Ses03_M")
+    row = tables["speakers"].values.loc["Ses03_M"]
+    assert row["Final system"].tolist() == pytest.approx([wa(*of_speaker), ua(*of_speaker)])
+    assert row["", "Turns"] == len(of_speaker[0])
+
+    values = tables["breakdown"].values
+    assert values.index.tolist() == ["improvised", "scripted", "words seen in training", "words not seen in training"]
+    unseen = pooled(made, "scenario", where=lambda turns: turns["words"] == "unseen")
+    assert values.loc["words not seen in training", ("Scenario", "WA")] == pytest.approx(wa(*unseen))
+    assert values[("", "Turns")].iloc[:2].sum() == len(pooled(made, "chosen")[0])
+
+
+def test_subsets_without_choosing(made):
+    values = tables_of(made)["subsets"].values
+    titles = ("text", "speech", "video", "text + speech", "text + video", "speech + video", "text + speech + video")
+    assert values.index.tolist() == list(titles)
+    ways = [f"{how}-{classifier}" for how in ("sum", "product", "concat") for classifier in ("svm", "xgboost", "mlp")]
+    pair = [f"text+video.late-{way}" for way in ways]
+    assert values.loc["text + video", ("Late fusion", "UA")] == pytest.approx(mean_of(made, pair, ua))
+    everything = [f"early-{way}" for way in ways]
+    assert values.loc[titles[-1], ("Early fusion", "WA")] == pytest.approx(mean_of(made, everything, wa))
+    alone = [f"audio.early-{classifier}" for classifier in ("svm", "xgboost", "mlp")]
+    assert values.loc["speech", ("Early fusion", "WA")] == pytest.approx(mean_of(made, alone, wa))
+    assert values.loc["speech", ("Encoder alone", "WA")] == pytest.approx(wa(*pooled(made, "audio-wav2vec2")))
+    assert np.isnan(values.loc["text + video", ("Encoder alone", "WA")])
+
+
+def test_a_missing_modality(made, four_protocols):
+    values = tables_of(made)["missing"].values
+    ways = [f"{how}-{classifier}" for how in ("sum", "product", "concat") for classifier in ("svm", "xgboost", "mlp")]
+    for (missing, by), names in {
+        ("none", "all modalities"): [f"late-{way}" for way in ways],
+        ("speech", "text + video, trained alone"): [f"text+video.late-{way}" for way in ways],
+        ("speech", "all modalities, speech substituted"): [f"late-{way}.no-audio" for way in ways],
+    }.items():
+        assert values.loc[(missing, by), ("Late fusion", "WA")] == pytest.approx(mean_of(made, names, wa))
+    remaining = tables_of(four_protocols)["missing"].values.loc[
+        ("speech", "text, trained alone"), ("Early fusion", "UA")
+    ]
+    alone = [f"text.early-{classifier}" for classifier in ("svm", "xgboost", "mlp")]
+    assert remaining == pytest.approx(mean_of(four_protocols, alone, ua))
+
+
+def test_calibration_before_and_after(made, tmp_path):
+    table = tables_of(made)["calibration"]
+    file = pd.read_parquet(made.evaluation("calibration.parquet")).set_index(["system", "when"])
+    assert table.values.loc["final system", ("ECE (%)", "After")] == pytest.approx(
+        100 * file.loc[("chosen", "after"), "ece"]
+    )
+    row = table.text().loc["early-sum-svm"]
+    assert row["Brier score", "Before"] == "–"
+    assert row["Brier score", "After"] == f"{file.loc[('early-sum-svm', 'after'), 'brier']:.3f}"
+
+    inputs = make_inputs(tmp_path, turns_per_session=30, modalities=("text", "audio"), validated=False)
+    empty = tables_of(inputs)["calibration"]
+    assert empty.values.empty and "no validation part" in empty.caption
+    assert "System,ECE (%) Before" in to_csv(empty)
+    assert to_markdown(empty) and r"\end{table}" in to_latex(empty)
+
+
+def test_protocols_side_by_side(four_protocols, tmp_path):
+    splits = [path for paths in four_protocols.splits.values() for path in paths]
+    make_protocols_table(four_protocols.evaluations, tmp_path, run_card(FACTS, splits))
+    assert {path.stem for path in tmp_path.iterdir()} == set(run_table_names(four_protocols.evaluations))
+    assert run_table_names(["session"]) == []
+    read = pd.read_csv(tmp_path / "protocols.csv", comment="#", index_col="Protocol")
+    assert read["Folds"].tolist() == [5, 10, 15, 15]
+    for protocol in ("speaker", "scenario_control"):
+        row = read.loc[protocol.replace("_", " ")]
+        value = wa(*pooled(four_protocols, "chosen", protocol=protocol))
+        assert row[["Final system", "Final system low"]].tolist() == pytest.approx([value, value - 3.1])
+        assert row["Scenario"] == pytest.approx(wa(*pooled(four_protocols, "scenario", protocol=protocol)))
+    text = (tmp_path / "protocols.md").read_text(encoding="utf-8")
+    assert "Trained on: session, scenario, scenario control: 3 of 5 sessions" in text
+    assert "speaker: the test speaker's partner; validation and test part share 3 dialogs a fold" in text
+
+
+def test_the_card_says_what_was_chosen_on_what(made):
+    card = dict(protocol_card(FACTS, made.splits["session"]))
+    turns = pd.read_parquet(made.splits["session"][0])
+    assert f"the set 'four'; {len(turns)} turns in the test parts of all folds" in card["Classes"]
+    assert f"happiness (hap, exc): {(turns['class'] == 'hap').sum()}" in card["Classes"]
+    sizes = [f"session {k} {(turns['session'] == k).sum()}" for k in range(1, 6)]
+    assert card["Folds"] == [f"5; test turns: {', '.join(sizes)}"]
+    assert "classifier settings: on validation, for each system and fold" in card["Chosen"]
+    assert "scaling and classifiers: fitted on the validation part" in card["Chosen"]
+    assert card["Leaks"] == ["no choice is made on test turns"]
+    assert card["Clips"] == ["crop: speaker"]
+
+    changes = {"leaks": {"final_system_on_test": "it is"}, "final_system": "test", "choices": {"audio": "test"}}
+    changes |= {"train_vectors": "in_sample", "classifiers": {"svm": {"C": 1.0}}}
+    leaky = dict(protocol_card({**FACTS, **changes}, made.splits["session"]))
+    assert leaky["Leaks"] == ["final_system_on_test: it is"]
+    assert {"speech encoder: on test, of the selection fold", "final system: on test, of all folds"} <= set(
+        leaky["Chosen"]
+    )
+    assert "classifier settings: fixed in the config" in leaky["Chosen"]
+    assert leaky["Vectors"][0].startswith("in-sample")
+
+
 @pytest.mark.parametrize("inputs", ["made", "two_seeds"])
 def test_files_hold_what_the_tables_hold(inputs, tmp_path, request):
     inputs = request.getfixturevalue(inputs)
-    scores, per_class = inputs.evaluation("scores.parquet"), inputs.evaluation("per_class.parquet")
-    make_tables(scores, per_class, tmp_path, inputs.modalities, CLASSES)
+    card = protocol_card(FACTS, inputs.splits["session"])
+    make_tables(inputs.evaluation(), tmp_path, inputs.modalities, CLASSES, card)
     expected = {f"{name}.{ending}" for name in table_names(inputs.modalities) for ending in TABLE_FORMATS}
     assert {path.name for path in tmp_path.iterdir()} == expected
     for name, table in tables_of(inputs).items():
-        text = (tmp_path / f"{name}.csv").read_text(encoding="utf-8")
-        assert text.startswith(f"# {table.caption}\n")
-        read = pd.read_csv(tmp_path / f"{name}.csv", skiprows=1)
-        numbers = read[[c for c in read.columns[table.values.index.nlevels :] if not c.endswith(" sd")]].to_numpy()
-        np.testing.assert_array_equal(numbers, table.values.to_numpy())
+        comments = [f"# {line}" for line in [*comment_lines(card), table.caption]]
+        lines = (tmp_path / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+        assert lines[: len(comments)] == comments
+        read = pd.read_csv(tmp_path / f"{name}.csv", comment="#")
+        beside = (" sd", " low", " high")
+        cells = read[[c for c in read.columns[table.values.index.nlevels :] if not c.endswith(beside)]]
+        for column, own in zip(cells, table.values.T.to_numpy(), strict=True):
+            same = cells[column].to_numpy() == own
+            assert (same | pd.isna(own.astype(object))).all(), (name, column)
+        assert (tmp_path / f"{name}.md").read_text(encoding="utf-8").startswith("> - Protocol: session: ")
+        assert (tmp_path / f"{name}.tex").read_text(encoding="utf-8").startswith("% Protocol: session: ")
 
 
 def test_terminal_shows_the_headline(made, tmp_path):
-    scores, per_class = made.evaluation("scores.parquet"), made.evaluation("per_class.parquet")
-    make_tables(scores, per_class, tmp_path, made.modalities, CLASSES)
-    lines = headline_text(tmp_path / "headline.csv").splitlines()
+    make_tables(made.evaluation(), tmp_path, made.modalities, CLASSES, protocol_card(FACTS, made.splits["session"]))
+    caption, *lines = headline_text(tmp_path / "headline.csv").splitlines()
+    assert caption.startswith("Scores in percent on")
     final = next(line for line in lines if line.startswith("final system"))
-    assert f"{wa(*pooled(made, 'chosen')):.1f}" in final.split()
+    value = wa(*pooled(made, "chosen"))
+    assert f"{value:.1f} [{value - 3.1:.1f}, {value + 2.9:.1f}]" in final
     assert final.endswith("chosen on validation, fold by fold")
     assert all(line.isprintable() for line in lines)
 
 
 def test_one_modality_has_no_fusion_tables(tmp_path):
     inputs = make_inputs(tmp_path, modalities=("audio",))
-    assert list(tables_of(inputs)) == ["headline", "table4", "table7"]
+    assert list(tables_of(inputs)) == [
+        *("headline", "table4", "table7", "intervals", "comparisons", "breakdown", "speakers", "calibration")
+    ]
 
 
 def test_one_classifier_needs_no_average(made, tmp_path):
     frame = pd.read_parquet(made.evaluation("scores.parquet"))
     frame = frame[~frame["classifier"].isin(["xgboost", "mlp"])]
     frame.to_parquet(tmp_path / "scores.parquet")
-    tables = build_tables(tmp_path / "scores.parquet", made.evaluation("per_class.parquet"), made.modalities, CLASSES)
+    (tmp_path / "per_class.parquet").write_bytes(made.evaluation("per_class.parquet").read_bytes())
+    tables = build_tables(tmp_path, made.modalities, CLASSES)
     assert tables["table5"].values.columns.get_level_values(0).unique().tolist() == ["SVM"]
     assert "Average" not in tables["table6"].caption
 
@@ -162,7 +321,7 @@ def test_special_characters_are_escaped(made):
     assert escape_latex(r"50 % of a_b & {c} \d") == r"50 \% of a\_b \& \{c\} \textbackslash{}d"
     table = tables_of(made)["headline"]
     odd = table.values.rename(index={"text-bert": "a|b_c%"}, level="System")
-    odd = type(table)("odd", "100 % & more", odd)
+    odd = Table("odd", "100 % & more", odd)
     assert r"a|b\_c\%" in to_latex(odd)
     assert r"\caption{100 \% \& more}" in to_latex(odd)
     assert r"a\|b_c%" in to_markdown(odd)

@@ -27,7 +27,11 @@ SLICE = {
         "audio": {"wav2vec2": {"epochs": 1}, "hubert": None, "ast": None},
         "video": {"videomae": {"epochs": 1, "eval_windows": 1}},
     },
-    "classifiers": {"xgboost": {"n_estimators": 5}, "mlp": {"max_iter": 20}},
+    "classifiers": {
+        "svm": {"C": [0.3, 3.0]},
+        "xgboost": {"n_estimators": 5, "max_depth": 3},
+        "mlp": {"width": 32, "max_iter": 20},
+    },
     "figure_fold": 3,
 }
 SLICE_DIALOGS = [f"Ses0{s}{scene}" for s in (1, 2, 3) for scene in ("F_impro01", "F_script01_1")]
@@ -65,7 +69,7 @@ class Project:
         return subprocess.run(command, cwd=self.folder, env=environment, **streams)
 
     def planned(self, *arguments, configs=("config/demo.yaml", "slice.yaml")):
-        """The jobs that a run would start, as {job: number}: "fine_tune text", "cut_video Ses01F_impro01", "evaluate".
+        """The jobs that a run would start, as {job: number}: "fine_tune text", "classify svm", "cut_video Ses01F_impro01", "evaluate".
 
         Rules that only name targets are left out.
         """
@@ -73,7 +77,7 @@ class Project:
         assert done.returncode == 0, done.stdout
         jobs = Counter()
         for rule, block in re.findall(r"^ *(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE):
-            wildcard = re.search(r"^ +wildcards: .*?(?:modality|dialog)=(\w+)", block, re.MULTILINE)
+            wildcard = re.search(r"^ +wildcards: .*?(?:modality|dialog|classifier)=(\w+)", block, re.MULTILINE)
             jobs[f"{rule} {wildcard[1]}" if wildcard else rule] += 1
         if jobs:
             assert sum(jobs.values()) == int(re.search(r"^total\s+(\d+)", done.stdout, re.MULTILINE)[1])

@@ -129,15 +129,35 @@ def test_null_leaves_a_modality_and_a_classifier_out(project, tree):
     project.write_config("two.yaml", {"fusion": {"video": None}, "classifiers": {"mlp": None}})
     planned = project.planned(configs=["tree.yaml", "two.yaml"])
     assert planned["fine_tune text"] == planned["fine_tune audio"] == 5
-    assert not [job for job in planned if "video" in job or job == "classify_mlp"]
+    assert not [job for job in planned if "video" in job or job == "classify mlp"]
 
 
 def test_refit_adds_a_training_and_an_embedding_of_each_encoder_and_fold(project, tree):
-    project.write_config("refit.yaml", {"validation": {"refit": True}})
+    project.write_config("refit.yaml", {"validation": {"refit": True}, "train_vectors": "in_sample"})
     before, after = (project.planned(configs=["tree.yaml", *more]) for more in ([], ["refit.yaml"]))
     encoders = [f"{rule} {modality}" for rule in ("fine_tune", "embed") for modality in ("text", "audio", "video")]
     added = {job: after[job] - before[job] for job in after if after[job] != before[job]}
     assert added == {"make_split": 5} | dict.fromkeys(encoders, 5)
+
+
+def test_what_each_protocol_and_cross_fitting_add(project, tree):
+    """Trainings of one encoder and jobs of one classifier; a demo dialog has the plays impro01, impro05, script01, script02."""
+    folds = {"session": 5, "speaker": 10, "scenario": 15, "scenario_control": 15}
+    for protocol, number in folds.items():
+        project.write_config("protocol.yaml", {"protocols": [protocol]})
+        planned = project.planned(configs=["tree.yaml", "protocol.yaml"])
+        jobs = ("make_split", "fine_tune text", "embed video", "classify svm")
+        assert [planned[job] for job in jobs] == [number] * 4, protocol
+    project.write_config("protocol.yaml", {"protocols": list(folds)})
+    planned = project.planned(configs=["tree.yaml", "protocol.yaml"])
+    assert planned["fine_tune text"] == sum(folds.values()) and planned["evaluate"] == planned["assess"] == 4
+    assert planned["make_tables"] == 4 and planned["make_protocols_table"] == planned["make_report"] == 1
+    project.write_config("crossed.yaml", {"train_vectors": "cross_fitted"})
+    planned = project.planned(configs=["tree.yaml", "crossed.yaml"])
+    assert planned["fine_tune text"] == planned["embed audio"] == planned["make_split"] == 5 + 15
+    assert planned["classify svm"] == 5
+    project.write_config("speaker.yaml", {"protocols": ["speaker"], "train_vectors": "cross_fitted"})
+    assert project.planned(configs=["tree.yaml", "speaker.yaml"])["fine_tune text"] == 10 + 40
 
 
 def test_a_root_and_words_that_look_like_code_are_only_a_name_and_words(project):

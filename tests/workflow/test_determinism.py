@@ -29,6 +29,6 @@ def test_a_fold_made_again_on_one_core_is_the_same_to_the_bit(finished, tmp_path
         shutil.rmtree(project.folder / RUN / "encoders" / modality / "session1")
     done = project.snakemake("--cores", "1")
     assert done.returncode == 0, done.stdout[-5_000:]
-    for rule, number in (("fine_tune", 3), ("embed", 3), ("classify_svm", 1)):
+    for rule, number in (("fine_tune", 3), ("embed", 3), ("classify", 4)):
         assert done.stdout.count(f"rule {rule}:") == number
     assert checksums(project) == before

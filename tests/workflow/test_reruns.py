@@ -15,9 +15,10 @@ from emofuse.store import read_parquet, read_tsv
 pytestmark = pytest.mark.xdist_group("finished")
 
 CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
-CLASSIFY = {f"classify_{name}": 3 for name in CLASSIFIERS}
+CLASSIFY = {f"classify {name}": 3 for name in CLASSIFIERS}
 SHOW = {"make_tables": 1, "make_figures": 1, "make_report": 1}
-RESULTS = CLASSIFY | {"evaluate": 1} | SHOW
+EVALUATE = {"evaluate": 1, "assess": 1} | SHOW
+RESULTS = CLASSIFY | EVALUATE
 MODALITIES = ("text", "audio", "video")
 
 
@@ -88,26 +89,19 @@ def test_without_the_selection_nothing_is_trained(finished):
 
 
 def test_setting_of_a_classifier(finished):
-    expected = {"classify_svm": 3, "evaluate": 1} | SHOW
+    expected = {"classify svm": 3} | EVALUATE
     assert with_setting(finished, "x.yaml", "classifiers", "svm", "C", value=2.0) == expected
 
 
 def test_a_new_classifier(finished):
     """As if the network had not been in the run so far: its predictions are not there yet."""
-    predictions = finished.folder / "results/tree/slice/predictions"
-    away = finished.folder / "away"
-    away.mkdir()
-    mlp = sorted(predictions.glob("*-mlp"))
+    predictions, away = finished.folder / "results/tree/slice/predictions/mlp", finished.folder / "away"
+    shutil.move(predictions, away)
     try:
-        for path in mlp:
-            shutil.move(path, away / path.name)
-        expected = {"classify_mlp": 3, "evaluate": 1} | SHOW
-        assert finished.planned() == expected and len(mlp) == 6
+        assert finished.planned() == {"classify mlp": 3} | EVALUATE
     finally:
-        for path in away.iterdir():
-            shutil.move(path, predictions / path.name)
-        away.rmdir()
-    assert with_setting(finished, "x.yaml", "classifiers", "mlp", value=None) == {"evaluate": 1} | SHOW
+        shutil.move(away, predictions)
+    assert with_setting(finished, "x.yaml", "classifiers", "mlp", value=None) == EVALUATE
 
 
 def test_another_profile_runs_nothing(finished):
@@ -115,7 +109,7 @@ def test_another_profile_runs_nothing(finished):
 
 
 def test_class_mapping(finished):
-    planned = with_setting(finished, "x.yaml", "classes", "hap", value=["hap"])
+    planned = with_setting(finished, "x.yaml", "classes", value="four_without_excited")
     assert planned == {"make_split": 3} | trained(*MODALITIES)
 
 
@@ -145,7 +139,8 @@ def test_settings_that_change_no_result_run_nothing(finished):
     )
     assert with_setting(finished, "x.yaml", "allow_leaks", value=["epoch_on_test"]) == {}
     assert with_setting(finished, "x.yaml", "corpus", value={"assert_counts": False, "sessions": [3, 1, 2]}) == {}
-    assert with_setting(finished, "x.yaml", "classes", "hap", value=["exc", "hap"]) == {}
+    spelt = {"sad": ["sad"], "hap": ["exc", "hap"], "neu": ["neu"], "ang": ["ang"]}
+    assert with_setting(finished, "x.yaml", "classes", value=spelt) == {}
 
 
 def test_on_missing_reads_the_media_again_and_trains_nothing(finished):
@@ -244,8 +239,8 @@ def test_deleted_model_of_one_fold(finished):
     kept = folder.with_name("kept")
     shutil.move(folder, kept)
     try:
-        one_fold = {f"classify_{name}": 1 for name in CLASSIFIERS}
-        assert finished.planned() == {"fine_tune audio": 1, "embed audio": 1} | one_fold | {"evaluate": 1} | SHOW
+        one_fold = {f"classify {name}": 1 for name in CLASSIFIERS}
+        assert finished.planned() == {"fine_tune audio": 1, "embed audio": 1} | one_fold | EVALUATE
     finally:
         shutil.move(kept, folder)
     assert finished.planned() == {}
@@ -257,13 +252,13 @@ def test_one_fold_alone(finished):
     assert finished.planned("session2") == {"evaluate_fold": 1, "make_fold_tables": 1, "session2": 1}
     anew = finished.planned("session2", configs=("config/demo.yaml", "slice.yaml", "anew.yaml"))
     one = {f"{rule} {modality}": 1 for rule in ("fine_tune", "embed") for modality in MODALITIES}
-    classify = {f"classify_{name}": 1 for name in CLASSIFIERS}
+    classify = {f"classify {name}": 1 for name in CLASSIFIERS}
     assert anew == {"make_split": 1} | one | classify | {"evaluate_fold": 1, "make_fold_tables": 1, "session2": 1}
 
 
 def test_one_prediction_is_a_target_of_its_own(finished):
-    prediction = "results/tree/slice/predictions/early-concat-svm/session2/seed0.parquet"
-    assert finished.planned("--forcerun", "classify_svm", "--", prediction) == {"classify_svm": 1}
+    prediction = "results/tree/slice/predictions/svm/session2/seed0.parquet"
+    assert finished.planned("--forcerun", "classify", "--", prediction) == {"classify svm": 1}
 
 
 def test_deleted_clip_is_noticed_and_cut_again(finished):

@@ -1,26 +1,25 @@
-"""Score every system and choose the final one. In: predictions and splits. Out: evaluation/, and folds/ for one alone."""
+"""Score every system, choose the final one, say how sure that is. In: predictions and splits. Out: evaluation/, folds/."""
 
-PREDICTIONS = [
-    f"results/<corpus>/<run>/predictions/{name}/{{split}}/seed{{seed}}.parquet"
-    for classifier in CLASSIFIERS
-    for name in systems_of(classifier)
-]
+
+def predictions(splits):
+    """All prediction files of some splits."""
+    return expand(PREDICTIONS, classifier=CLASSIFIERS, split=splits, seed=SEEDS)
 
 
 rule evaluate:
     input:
-        splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
-        predictions=once_chosen(expand(PREDICTIONS, split=SPLITS, seed=SEEDS)),
+        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[w.protocol]),
+        predictions=once_chosen(lambda w: predictions(SPLITS_OF[w.protocol])),
     output:
-        scores="results/<corpus>/<run>/evaluation/scores.parquet",
-        per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
-        confusion="results/<corpus>/<run>/evaluation/confusion.parquet",
-        chosen="results/<corpus>/<run>/evaluation/chosen.tsv",
-        chosen_predictions="results/<corpus>/<run>/evaluation/chosen.parquet",
+        scores="results/<corpus>/<run>/evaluation/{protocol}/scores.parquet",
+        per_class="results/<corpus>/<run>/evaluation/{protocol}/per_class.parquet",
+        confusion="results/<corpus>/<run>/evaluation/{protocol}/confusion.parquet",
+        chosen="results/<corpus>/<run>/evaluation/{protocol}/chosen.tsv",
+        chosen_predictions="results/<corpus>/<run>/evaluation/{protocol}/chosen.parquet",
     log:
-        "results/<corpus>/<run>/logs/evaluate.log",
+        "results/<corpus>/<run>/logs/evaluate/{protocol}.log",
     benchmark:
-        "results/<corpus>/<run>/benchmarks/evaluate/all.tsv"
+        "results/<corpus>/<run>/benchmarks/evaluate/{protocol}.tsv"
     conda:
         "../../envs/emofuse.yaml"
     resources:
@@ -36,7 +35,7 @@ rule evaluate:
 use rule evaluate as evaluate_fold with:
     input:
         splits=["results/<corpus>/<run>/splits/{split}.parquet"],
-        predictions=once_chosen(expand(PREDICTIONS, seed=SEEDS, allow_missing=True)),
+        predictions=once_chosen(lambda w: predictions([w.split])),
     output:
         scores="results/<corpus>/<run>/folds/{split}/scores.parquet",
         per_class="results/<corpus>/<run>/folds/{split}/per_class.parquet",
@@ -47,3 +46,31 @@ use rule evaluate as evaluate_fold with:
         "results/<corpus>/<run>/logs/evaluate_fold/{split}.log",
     benchmark:
         "results/<corpus>/<run>/folds/{split}/benchmark.tsv"
+
+
+rule assess:
+    input:
+        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[w.protocol]),
+        predictions=once_chosen(lambda w: predictions(SPLITS_OF[w.protocol])),
+        words="results/<corpus>/words.parquet" if "text" in MODALITIES else [],
+    output:
+        intervals="results/<corpus>/<run>/evaluation/{protocol}/intervals.parquet",
+        comparisons="results/<corpus>/<run>/evaluation/{protocol}/comparisons.parquet",
+        groups="results/<corpus>/<run>/evaluation/{protocol}/groups.parquet",
+        calibration="results/<corpus>/<run>/evaluation/{protocol}/calibration.parquet",
+        reliability="results/<corpus>/<run>/evaluation/{protocol}/reliability.parquet",
+    log:
+        "results/<corpus>/<run>/logs/assess/{protocol}.log",
+    benchmark:
+        "results/<corpus>/<run>/benchmarks/assess/{protocol}.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
+    threads: config["classifier_threads"]
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        code=fingerprint("assess"),
+        final_system=config["final_system"],
+    script:
+        "../scripts/assess.py"

@@ -10,8 +10,8 @@ def runs(pattern, splits=SPLITS, modalities=MODALITIES):
     ]
 
 
-def models(modality):
-    """An input function: every file of the encoders that are trained for one modality of the folds, and of its choice.
+def models(modality, splits=SPLITS):
+    """An input function: every file of the encoders that the results of some folds rest on, of one modality, and of its choice.
 
     A function each, so that the trainings of one modality do not wait until the encoder of another one is chosen.
     """
@@ -19,7 +19,8 @@ def models(modality):
     choice = [modality] if modality in CHOICES else []
 
     def files(wildcards):
-        found = [[*runs(pattern, ALL_SPLITS, [modality]), *compared(pattern, choice)] for pattern in patterns]
+        behind = [other for split in splits for other in splits_behind(split)]
+        found = [[*runs(pattern, behind, [modality]), *compared(pattern, choice)] for pattern in patterns]
         return sorted({path for paths in found for path in paths})
 
     return files
@@ -35,35 +36,49 @@ def comparisons(modalities):
     return [f"results/{CORPUS}/{RUN}/selection/{modality}.parquet" for modality in modalities]
 
 
+def evaluation(protocol):
+    """All files of a protocol's evaluation."""
+    return [path.format(protocol=protocol) for path in (*rules.evaluate.output, *rules.assess.output)]
+
+
 # Only where an encoder is chosen do the results rest on the comparison; without a choice it is made for the paper's tables
 # alone, for it costs a training for each encoder that is not in the folds.
 COMPARED = [m for m in MODALITIES if m in CHOICES]
-TABLE_NAMES = outputs.table_names(MODALITIES, COMPARED)
-PAPER_TABLES = [n for n in outputs.table_names(MODALITIES, MODALITIES if SELECTION else []) if n.startswith("table")]
+PAPER_TABLES = [
+    n for n in outputs.table_names(MODALITIES, MODALITIES if SELECTION else [], fold=True) if n.startswith("table")
+]
 FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(MODALITIES) for kind in outputs.FIGURE_FORMATS]
-PROTOCOL = {
+FACTS = {
     "classes": CLASSES,
+    "class_set": config["classes"] if isinstance(config["classes"], str) else "",
+    "subset": config["subset"],
     "refit": REFIT,
+    "train_vectors": config["train_vectors"],
+    "seeds": SEEDS,
     "choices": CHOICES,
     "leaks": {name: configuration.LEAKS[name] for name in configuration.leaks(config)},
+    "final_system": config["final_system"],
     "classifiers": ordered(config["classifiers"]),
+    "sessions": SESSIONS,
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
         config["clips"]["crop"]
     ],
     "missing_files": config["corpus"]["on_missing"],
 }
-FIGURE_SPLIT = f"session{config['figure_fold']}"
+EVALUATIONS = {protocol: f"results/{CORPUS}/{RUN}/evaluation/{protocol}" for protocol in PROTOCOLS}
+# The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
+FIGURE_SPLIT = next(s for s in SPLITS_OF[PRIMARY] if protocols.parse_split(s).session == config["figure_fold"])
 
 
 rule make_tables:
     input:
-        scores=once_chosen(["results/<corpus>/<run>/evaluation/scores.parquet"]),
-        per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
+        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[w.protocol]),
+        evaluation=once_chosen(lambda w: evaluation(w.protocol)),
         selection=comparisons(COMPARED),
     output:
-        tables(f"results/{CORPUS}/{RUN}/tables", TABLE_NAMES),
+        tables(f"results/{CORPUS}/{RUN}/tables/{{protocol}}", outputs.table_names(MODALITIES, COMPARED)),
     log:
-        "results/<corpus>/<run>/logs/make_tables.log",
+        "results/<corpus>/<run>/logs/make_tables/{protocol}.log",
     conda:
         "../../envs/emofuse.yaml"
     resources:
@@ -71,25 +86,48 @@ rule make_tables:
         runtime=5,
     params:
         code=fingerprint("make_tables"),
-        folder=f"results/{CORPUS}/{RUN}/tables",
+        evaluation="results/<corpus>/<run>/evaluation/{protocol}",
+        folder=f"results/{CORPUS}/{RUN}/tables/{{protocol}}",
         modalities=MODALITIES,
-        classes=list(CLASSES),
-        final_system=config["final_system"],
+        facts=FACTS,
     script:
         "../scripts/make_tables.py"
 
 
 use rule make_tables as make_fold_tables with:
     input:
-        scores=once_chosen(["results/<corpus>/<run>/folds/{split}/scores.parquet"]),
-        per_class="results/<corpus>/<run>/folds/{split}/per_class.parquet",
+        splits=["results/<corpus>/<run>/splits/{split}.parquet"],
+        evaluation=once_chosen(lambda w: [path.format(split=w.split) for path in rules.evaluate_fold.output]),
         selection=[],
     output:
-        tables(f"results/{CORPUS}/{RUN}/folds/{{split}}/tables", outputs.table_names(MODALITIES)),
+        tables(f"results/{CORPUS}/{RUN}/folds/{{split}}/tables", outputs.table_names(MODALITIES, fold=True)),
     log:
         "results/<corpus>/<run>/logs/make_fold_tables/{split}.log",
     params:
+        evaluation="results/<corpus>/<run>/folds/{split}",
         folder=f"results/{CORPUS}/{RUN}/folds/{{split}}/tables",
+
+
+rule make_protocols_table:
+    input:
+        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
+        evaluations=once_chosen(lambda w: [path for protocol in PROTOCOLS for path in evaluation(protocol)]),
+    output:
+        tables(f"results/{CORPUS}/{RUN}/tables", [outputs.PROTOCOLS_TABLE]),
+    log:
+        "results/<corpus>/<run>/logs/make_protocols_table.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=fingerprint("make_protocols_table"),
+        evaluations=EVALUATIONS,
+        folder=f"results/{CORPUS}/{RUN}/tables",
+        facts=FACTS,
+    script:
+        "../scripts/make_protocols_table.py"
 
 
 for split in SPLITS:
@@ -101,17 +139,18 @@ for split in SPLITS:
         input:
             once_chosen([f"results/<corpus>/<run>/folds/{split}/tables/headline.csv"]),
             comparisons(COMPARED),
+            # Or Snakemake would not miss a deleted model as long as there are predictions.
+            [models(modality, [split]) for modality in MODALITIES],
 
 
 rule make_figures:
     input:
-        splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
-        histories=lambda w: runs(f"{ENCODER}/history.parquet"),
+        splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[PRIMARY]),
+        histories=lambda w: runs(f"{ENCODER}/history.parquet", SPLITS_OF[PRIMARY]),
         embeddings=lambda w: [
             EMBEDDING.format(modality=m, encoder=encoder_of(m), split=FIGURE_SPLIT, seed=SEEDS[0]) for m in MODALITIES
         ],
-        scores="results/<corpus>/<run>/evaluation/scores.parquet",
-        confusion="results/<corpus>/<run>/evaluation/confusion.parquet",
+        evaluation=evaluation(PRIMARY),
     output:
         [f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES],
     log:
@@ -125,6 +164,7 @@ rule make_figures:
         runtime=15,
     params:
         code=fingerprint("make_figures"),
+        evaluation=EVALUATIONS[PRIMARY],
         pca_split=FIGURE_SPLIT,
         folder=f"results/{CORPUS}/{RUN}/figures",
         modalities=MODALITIES,
@@ -138,12 +178,15 @@ rule make_report:
         turns="results/<corpus>/turns.parquet",
         problems="results/<corpus>/problems.tsv",
         splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
-        embeddings=lambda w: runs(EMBEDDING),
-        trainings=lambda w: sorted({*runs(f"{ENCODER}/training.json"), *compared(f"{ENCODER}/training.json", COMPARED)}),
+        embeddings=lambda w: runs(EMBEDDING, SPLITS_OF[PRIMARY]),
+        trainings=lambda w: sorted(
+            {
+                *(path for modality in MODALITIES for path in models(modality)(w) if path.endswith("/training.json")),
+                *compared(f"{ENCODER}/training.json", COMPARED),
+            }
+        ),
         selection=comparisons(COMPARED),
-        scores="results/<corpus>/<run>/evaluation/scores.parquet",
-        per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
-        chosen="results/<corpus>/<run>/evaluation/chosen.tsv",
+        evaluations=[path for protocol in PROTOCOLS for path in evaluation(protocol)],
         figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES],
     output:
         "results/<corpus>/<run>/report.html",
@@ -159,8 +202,8 @@ rule make_report:
         corpus=CORPUS,
         run=RUN,
         notice=config["corpus"]["notice"],
-        protocol=PROTOCOL,
-        final_system=config["final_system"],
+        facts=FACTS,
+        evaluations=EVALUATIONS,
         pca_split=FIGURE_SPLIT,
         figures=f"results/{CORPUS}/{RUN}/figures",
         benchmarks=[f"results/{CORPUS}/benchmarks", f"results/{CORPUS}/{RUN}/benchmarks"],
@@ -170,8 +213,8 @@ rule make_report:
 
 rule make_paper:
     input:
-        scores=once_chosen(["results/<corpus>/<run>/evaluation/scores.parquet"]),
-        per_class="results/<corpus>/<run>/evaluation/per_class.parquet",
+        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[PRIMARY]),
+        evaluation=once_chosen(lambda w: evaluation(PRIMARY)),
         selection=comparisons(MODALITIES if SELECTION else []),
         numbers=str(RESOURCES / "paper_numbers.tsv"),
         figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES if name.startswith("figure")],
@@ -191,19 +234,22 @@ rule make_paper:
         corpus=CORPUS,
         run=RUN,
         notice=config["corpus"]["notice"],
+        evaluation=EVALUATIONS[PRIMARY],
         modalities=MODALITIES,
-        classes=list(CLASSES),
-        final_system=config["final_system"],
+        facts=FACTS,
         pca_split=FIGURE_SPLIT,
-        leaks=PROTOCOL["leaks"],
         settings={
             "sessions": SESSIONS,
             "classes": CLASSES,
+            "protocols": PROTOCOLS[:1],
+            "subset": config["subset"],
             "clips.crop": config["clips"]["crop"],
             "selection": config["selection"] and ordered(config["selection"]),
             "validation.rule": config["validation"]["rule"],
             "validation.refit": REFIT,
+            "train_vectors": config["train_vectors"],
             "fusion": {m: config["fusion"][m] for m in MODALITIES},
+            "classifiers": ordered(config["classifiers"]),
             "final_system": config["final_system"],
             "seeds": SEEDS,
         },

@@ -1,0 +1,181 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import scipy.stats
+from evaluation_inputs import SYSTEMS, Run
+from fusion_inputs import CLASSES
+
+from emofuse.assessment import assess
+from emofuse.errors import EmofuseError
+from emofuse.store import read_parquet, write_parquet
+
+NAMES = ("intervals", "comparisons", "groups", "calibration", "reliability")
+SESSIONS = (1, 2, 3)
+SINGLES = ["text-bert", "audio-wav2vec2", "video-videomae"]
+
+
+def assessed(run, words=None, final_system="validation", resamples=500):
+    """Assess a Run: its five tables as DataFrames by name."""
+    outputs = {name: run.corpus.folder / f"assessment/{name}.parquet" for name in NAMES}
+    assess(run.write(), run.splits, words, final_system, **outputs, resamples=resamples)
+    return {name: read_parquet(path).to_pandas() for name, path in outputs.items()}
+
+
+def on_test(run, system, seed=1):
+    """Truth and guess of a system's test turns of all folds, and their splits."""
+    found = [(*run.rows(system, f"session{k}", seed, "test"), k) for k in run.sessions]
+    folds = np.concatenate([np.full(len(truth), k) for truth, _, k in found])
+    return np.concatenate([t for t, _, _ in found]), np.concatenate([g for _, g, _ in found]), folds
+
+
+def only(frame, **wanted):
+    mask = np.logical_and.reduce([frame[column] == value for column, value in wanted.items()])
+    assert mask.sum() == 1
+    return frame[mask].iloc[0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return Run(tmp_path_factory.mktemp("run"), SESSIONS)
+
+
+@pytest.fixture(scope="module")
+def tables(run):
+    words = run.corpus.folder / "words.parquet"
+    write_parquet(words, pa.table({"turn_id": list(texts(run)), "text": list(texts(run).values())}))
+    return assessed(run, words)
+
+
+def texts(run):
+    """Every third turn says the same in all sessions, in another spelling; the others never say anything twice."""
+    return {
+        t: ("Okay, THEN!" if run.corpus.session[i] % 2 else "okay then") if i % 3 == 0 else f"turn {t} speaks"
+        for i, t in enumerate(run.corpus.turns)
+    }
+
+
+def test_intervals_hold_the_value_and_the_t_interval_is_that_of_the_folds(run, tables):
+    intervals = tables["intervals"]
+    assert set(intervals.system) == {s.name for s in SYSTEMS if s.kind != "substituted"} | {
+        "majority",
+        "scenario",
+        "chosen",
+    }
+    assert set(intervals.measure) == {"wa", "ua", "macro_f1", "weighted_f1"}
+    assert (intervals.low <= intervals.value).all() and (intervals.value <= intervals.high).all()
+    assert intervals.seed_sd.isna().all()
+    for system in (*SINGLES, "early-concat-svm", "text+audio.late-sum-argmax"):
+        truth, guess, folds = on_test(run, system)
+        row = only(intervals, system=system, measure="wa")
+        assert row.value == pytest.approx(np.mean(truth == guess))
+        by_fold = [np.mean((truth == guess)[folds == k]) for k in SESSIONS]
+        expected = scipy.stats.t.interval(0.95, len(SESSIONS) - 1, np.mean(by_fold), scipy.stats.sem(by_fold))
+        assert (row.fold_low, row.fold_high) == pytest.approx(expected)
+
+
+def test_the_family_is_declared_and_corrected(run, tables):
+    comparisons = tables["comparisons"]
+    fusions = [f"{kind}-{how}" for kind in ("early", "late") for how in ("sum", "product", "concat")]
+    for measure in ("wa", "ua"):
+        of_measure = comparisons[comparisons.measure == measure]
+        assert of_measure.second.tolist() == [*SINGLES, "majority", "scenario", *fusions]
+        running, expected = 0.0, {}
+        for rank, (index, p) in enumerate(sorted(of_measure.p.items(), key=lambda item: item[1])):
+            running = max(running, min(1.0, (len(of_measure) - rank) * p))
+            expected[index] = running
+        assert of_measure.p_holm.to_dict() == pytest.approx(expected)
+        assert (of_measure.holds == (of_measure.p_holm < 0.05)).all()
+    final = only(tables["intervals"], system="chosen", measure="wa").value
+    row = only(comparisons, second="text-bert", measure="wa")
+    assert row.difference == pytest.approx(final - only(tables["intervals"], system="text-bert", measure="wa").value)
+    n, k = int(row.only_first + row.only_second), int(min(row.only_first, row.only_second))
+    assert row.p_mcnemar == pytest.approx(min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n))
+    assert comparisons[comparisons.measure == "ua"].p_mcnemar.isna().all()
+
+
+def test_other_fusions_are_chosen_on_validation(run, tables):
+    """The test score of late-sum is that of the classifier that did best on validation, fold by fold."""
+    hits = []
+    for k in SESSIONS:
+        ways = ["late-sum-svm", "late-sum-argmax"]
+        merit = []
+        for way in ways:
+            truth, guess = run.rows(way, f"session{k}", 1, "val")
+            merit.append((np.mean(truth == guess), np.mean([np.mean(guess[truth == c] == c) for c in CLASSES])))
+        truth, guess = run.rows(ways[int(merit[1] > merit[0])], f"session{k}", 1, "test")
+        hits += (truth == guess).tolist()
+    final = only(tables["intervals"], system="chosen", measure="wa").value
+    row = only(tables["comparisons"], second="late-sum", measure="wa")
+    assert row.difference == pytest.approx(final - np.mean(hits))
+
+
+def test_groups(run, tables):
+    groups = tables["groups"]
+    truth, guess, _ = on_test(run, "text-bert")
+    turns = sorted(t for t in run.truth if run.corpus.session[run.corpus.turns.index(t)] in SESSIONS)
+    right = dict(zip(turns, truth == guess, strict=True))
+    speakers = groups[(groups.grouping == "speaker") & (groups.system == "text-bert")]
+    assert speakers.group.tolist() == [f"Ses0{k}_{letter}" for k in SESSIONS for letter in "FM"]
+    for row in speakers.itertuples():
+        own = [hit for turn, hit in right.items() if f"{turn[:5]}_{turn[-4]}" == row.group]
+        assert (row.n, row.wa) == (len(own), pytest.approx(np.mean(own)))
+    said = texts(run)
+    seen = {turn: said[turn].startswith(("Okay", "okay")) for turn in turns}
+    for group in ("seen", "unseen"):
+        own = [hit for turn, hit in right.items() if seen[turn] == (group == "seen")]
+        row = only(groups, grouping="words", group=group, system="text-bert")
+        assert (row.n, row.wa) == (len(own), pytest.approx(np.mean(own)))
+    assert set(groups.system) == {*SINGLES, "majority", "scenario", "chosen"}
+    assert set(groups[groups.grouping == "style"].group) == {"improvised"}
+
+
+def test_calibration_before_and_after(run, tables):
+    calibration = tables["calibration"]
+    truth, guess, _ = on_test(run, "text-bert")
+    turns = sorted(t for t in run.truth if run.corpus.session[run.corpus.turns.index(t)] in SESSIONS)
+    splits = [f"session{run.corpus.session[run.corpus.turns.index(turn)]}" for turn in turns]
+    after = np.array(
+        [run.probabilities("text-bert", split, 1, turn) for turn, split in zip(turns, splits, strict=True)]
+    )
+    before = after**2 / (after**2).sum(axis=1, keepdims=True)
+    for when, probabilities in (("before", before), ("after", after)):
+        row = only(calibration, system="text-bert", when=when)
+        hot = np.array([[name == t for name in CLASSES] for t in truth])
+        assert row.brier == pytest.approx(np.square(probabilities - hot).sum(axis=1).mean(), rel=1e-5)
+        confidence, right = probabilities.max(axis=1), truth == guess
+        bins = np.ceil(confidence * 15).astype(int)
+        ece = sum(abs(right[bins == b].sum() - confidence[bins == b].sum()) for b in set(bins)) / len(truth)
+        assert row.ece == pytest.approx(ece, rel=1e-4)
+    assert set(calibration[calibration.system == "early-sum-svm"].when) == {"after"}
+    reliability = tables["reliability"]
+    of_text = reliability[(reliability.system == "text-bert") & (reliability.when == "after")]
+    assert (len(of_text), of_text.n.sum()) == (15, len(turns))
+    assert set(reliability.system) == {*SINGLES, "chosen"}
+
+
+def test_two_seeds_are_averaged_and_spread(tmp_path):
+    run = Run(tmp_path, SESSIONS, seeds=(1, 7))
+    row = only(assessed(run)["intervals"], system="text-bert", measure="wa")
+    scores = [np.mean(np.equal(*on_test(run, "text-bert", seed)[:2])) for seed in (1, 7)]
+    assert row.value == pytest.approx(np.mean(scores))
+    assert row.seed_sd == pytest.approx(np.std(scores, ddof=1))
+
+
+def test_without_validation_there_is_no_calibration_and_a_named_final_system(tmp_path):
+    run = Run(tmp_path, SESSIONS, validation=False)
+    with pytest.raises(EmofuseError, match="No validation part"):
+        assessed(run)
+    tables = assessed(run, final_system="early-concat-svm")
+    assert tables["calibration"].empty and tables["reliability"].empty
+    row = only(tables["comparisons"], second="early-concat", measure="wa")
+    assert (row.difference, row.p) == (0, 1)
+    assert "words" not in set(tables["groups"].grouping)
+
+
+def test_the_same_files_give_the_same_tables(run, tables):
+    again = assessed(run, run.corpus.folder / "words.parquet")
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(again[name], table)
