@@ -69,7 +69,7 @@ class Project:
         return subprocess.run(command, cwd=self.folder, env=environment, **streams)
 
     def planned(self, *arguments, configs=("config/demo.yaml", "slice.yaml")):
-        """The jobs that a run would start, as {job: number}: "fine_tune text", "classify svm", "cut_video Ses01F_impro01", "evaluate".
+        """The jobs that a run would start, as {job: number}: "fine_tune text", "classify svm", "evaluate", ...
 
         Rules that only name targets are left out.
         """

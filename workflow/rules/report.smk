@@ -86,7 +86,7 @@ rule make_tables:
         runtime=5,
     params:
         code=fingerprint("make_tables"),
-        evaluation="results/<corpus>/<run>/evaluation/{protocol}",
+        evaluation=f"results/{CORPUS}/{RUN}/evaluation/{{protocol}}",
         folder=f"results/{CORPUS}/{RUN}/tables/{{protocol}}",
         modalities=MODALITIES,
         facts=FACTS,
@@ -104,7 +104,7 @@ use rule make_tables as make_fold_tables with:
     log:
         "results/<corpus>/<run>/logs/make_fold_tables/{split}.log",
     params:
-        evaluation="results/<corpus>/<run>/folds/{split}",
+        evaluation=f"results/{CORPUS}/{RUN}/folds/{{split}}",
         folder=f"results/{CORPUS}/{RUN}/folds/{{split}}/tables",
 
 

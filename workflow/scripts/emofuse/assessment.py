@@ -74,15 +74,15 @@ def require_same_turns(folds):
     for fold in folds[1:]:
         if not np.array_equal(fold.turns, folds[0].turns):
             differing = set(fold.turns) ^ set(folds[0].turns)
-            raise EmofuseError(f"The seeds do not have the same test turns: {some(differing)}; make the predictions anew.")
+            raise EmofuseError(
+                f"The seeds do not have the same test turns: {some(differing)}; make the predictions anew."
+            )
 
 
 def count(folds, facts, systems, classes):
     """`statistics.count` of some systems on one Fold a seed, of the same turns; `facts`: their rows of the split."""
     said = np.array([[fold.predictions[system] for fold in folds] for system in systems])
-    return statistics.count(
-        facts["dialog"].to_numpy(str), facts["session"].to_numpy(), folds[0].truth, said, classes
-    )
+    return statistics.count(facts["dialog"].to_numpy(str), facts["session"].to_numpy(), folds[0].truth, said, classes)
 
 
 def intervals_table(counts, by_fold, systems, wanted, resamples):

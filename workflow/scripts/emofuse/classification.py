@@ -13,9 +13,9 @@ from emofuse.calibration import Temperature, fit_sigmoid, fit_temperature
 from emofuse.classifiers import Distances, Prediction, combinations_of, fit
 from emofuse.errors import EmofuseError
 from emofuse.fusion import align, combine, log_softmax, refuse_foreign, temperatures
-from emofuse.lessons import lessons
 from emofuse.store import read_metadata, write_parquet
 from emofuse.systems import MODALITIES, systems_of
+from emofuse.train_vectors import tasks
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def classify(
     labels: {modality: what its encoder is called in the names of systems}. classifier: argmax, svm, xgboost or mlp, with
     its `settings` (empty for argmax), of which a list holds candidates: of all combinations each system takes the one with
     the best WA in the validation part (of equals the better UA, then the first). early: combinations of early fusion.
-    train_vectors: in_sample, validation or cross_fitted (see `lessons.lessons`), of no matter for argmax. refit: None, or
+    train_vectors: in_sample, validation or cross_fitted (see `train_vectors.tasks`), of no matter for argmax. refit: None, or
     (embeddings, trainings, split file) of encoders that were trained anew with the validation part: then what is said of
     the validation turns, and all choice, comes from the former, and what is said of the test turns from these. folds: for
     cross_fitted such a triple for each of the cross-fitted encoders.
@@ -84,7 +84,7 @@ def classify(
         check_widths(known, (crosswise or [data])[0].embeddings)
         answers = train(
             known,
-            lambda kind: lessons(kind, train_vectors, data, anew, crosswise),
+            lambda kind: tasks(kind, train_vectors, data, anew, crosswise),
             rows,
             classifier,
             combinations_of(settings),
@@ -175,48 +175,48 @@ def decide(known, data, anew):
         yield system, {}, Prediction(scores.argmax(axis=1), scores)
 
 
-def train(known, lessons_of, rows, classifier, candidates, voices, seed, threads):
+def train(known, tasks_of, rows, classifier, candidates, voices, seed, threads):
     """Yield (system, chosen settings, Prediction) for the trained systems `known`, and after each those substituted for it.
 
-    lessons_of: kind -> Lessons. candidates: settings to choose from. voices: how many cross-fitted encoders speak of each
+    tasks_of: kind -> Tasks. candidates: settings to choose from. voices: how many cross-fitted encoders speak of each
     turn, 0 without cross-fitting.
     """
     for kind in ("early", "late"):
-        of_kind = lessons_of(kind)
-        shared = [Distances(lesson.learned) for lesson in of_kind]
+        of_kind = tasks_of(kind)
+        shared = [Distances(task.train) for task in of_kind]
         for system in (system for system in known if system.kind == kind):
             # Sum and product make vectors that no other system has.
             distances = shared if system.combination in ("", "concat") else [None] * len(of_kind)
-            course = Course(system, of_kind, distances, rows, classifier, voices, seed, threads)
-            settings = course.learn(candidates)
-            yield system, settings, course.ask()
+            ensemble = Ensemble(system, of_kind, distances, rows, classifier, voices, seed, threads)
+            settings = ensemble.learn(candidates)
+            yield system, settings, ensemble.ask()
             for modality in system.modalities:
                 if system.without(modality) in known:
-                    yield system.without(modality), settings, course.ask(modality)
+                    yield system.without(modality), settings, ensemble.ask(modality)
 
 
-class Course:
-    """The classifiers of one system, a classifier for each Lesson, from the choice of settings to the answers."""
+class Ensemble:
+    """The classifiers of one system, a classifier for each Task, from the choice of settings to the answers."""
 
     def __init__(self, system, of_kind, distances, rows, classifier, voices, seed, threads):
-        self.system, self.lessons, self.rows, self.voices = system, of_kind, rows, voices
+        self.system, self.tasks, self.rows, self.voices = system, of_kind, rows, voices
         self.classifier, self.seed, self.threads = classifier, seed, threads
         self.distances = distances
-        self.asked = [blocks_of(system, lesson.asked) for lesson in of_kind]
+        self.apply = [blocks_of(system, task.apply) for task in of_kind]
         self.trained, self.probable = {}, None
 
     def learn(self, candidates):
         """Train with all candidates where validation turns are spoken of, choose, train the rest; the chosen settings."""
         best = 0
         if len(candidates) > 1:
-            for number, lesson in enumerate(self.lessons):
-                if self.rows.judged[lesson.answers % len(self.rows.turns)].any():
+            for number, task in enumerate(self.tasks):
+                if self.rows.judged[task.rows % len(self.rows.turns)].any():
                     self.trained[number] = self._fit(number, candidates)
             judged, truth = self.rows.judged, self.rows.truth[self.rows.judged]
             said = [prediction.classes[judged] for prediction in self._answer(range(len(candidates)))]
             best = max(range(len(candidates)), key=lambda number: quality(said[number], truth))
         self.chosen = dict.fromkeys(self.trained, best)
-        for number in range(len(self.lessons)):
+        for number in range(len(self.tasks)):
             if number not in self.trained:
                 self.trained[number] = self._fit(number, [candidates[best]])
                 self.chosen[number] = 0
@@ -227,11 +227,11 @@ class Course:
         return self._answer([None], missing)[0]
 
     def _fit(self, number, candidates):
-        lesson = self.lessons[number]
-        blocks = blocks_of(self.system, lesson.learned)
+        task = self.tasks[number]
+        blocks = blocks_of(self.system, task.train)
         names = self.rows.classes
         distances = self.distances[number]
-        return fit(self.classifier, blocks, lesson.labels, names, candidates, self.seed, self.threads, distances)
+        return fit(self.classifier, blocks, task.labels, names, candidates, self.seed, self.threads, distances)
 
     def _answer(self, wanted, missing=""):
         """A Prediction for each candidate in `wanted` (None: the chosen one), from the classifiers trained so far."""
@@ -240,12 +240,12 @@ class Course:
         scores = np.full((len(wanted), seats, len(self.rows.classes)), np.nan)
         notes = [Counter() for _ in wanted]
         for number, trained in self.trained.items():
-            lesson = self.lessons[number]
-            blocks = blocks_of(self.system, lesson.asked, lesson.learned, missing) if missing else self.asked[number]
+            task = self.tasks[number]
+            blocks = blocks_of(self.system, task.apply, task.train, missing) if missing else self.apply[number]
             numbers = [self.chosen[number] if candidate is None else candidate for candidate in wanted]
             for index, prediction in enumerate(trained.predict(blocks, numbers)):
-                classes[index, lesson.answers] = prediction.classes
-                scores[index, lesson.answers] = prediction.scores
+                classes[index, task.rows] = prediction.classes
+                scores[index, task.rows] = prediction.scores
                 notes[index].update(prediction.notes)
         several = f" of {len(self.trained)} trainings" if len(self.trained) > 1 else ""
         told = [[note + (several and f", in {n}{several}") for note, n in counted.items()] for counted in notes]

@@ -1,4 +1,4 @@
-"""Says what classifiers learn from and what they are then asked: the three kinds of training vectors."""
+"""Says which vectors classifiers are trained on and which they are applied to: the three kinds of training vectors."""
 
 import warnings
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ DIALOG_FOLDS = 5
 
 
 @dataclass
-class Lesson:
-    """What one classifier learns from, and what it is asked.
+class Task:
+    """What one classifier is trained on, and what it is applied to.
 
-    `learned`: {modality: (m, d) float64}, with the class indices `labels`, (m,). `asked`: {modality: (n, d) float64}.
-    `answers`: (n,) where its answers belong, among the validation and test turns of a split in the order of their ids;
+    `train`: {modality: (m, d) float64}, with the class indices `labels`, (m,). `apply`: {modality: (n, d) float64}.
+    `rows`: (n,) where its predictions belong, among the validation and test turns of a split in the order of their ids;
     where several encoders speak, those of the second follow the first's, and so on.
     """
 
-    learned: dict[str, np.ndarray]
+    train: dict[str, np.ndarray]
     labels: np.ndarray
-    asked: dict[str, np.ndarray]
-    answers: np.ndarray
+    apply: dict[str, np.ndarray]
+    rows: np.ndarray
 
 
-def lessons(kind, train_vectors, data, refit=None, folds=()):
-    """The Lessons of `kind` (early: standardised embeddings; late: softmax outputs) on one split.
+def tasks(kind, train_vectors, data, refit=None, folds=()):
+    """The Tasks of `kind` (early: standardised embeddings; late: softmax outputs) on one split.
 
     data, refit, folds: Aligned of the split's encoders, of those trained anew with the validation part (or None), and of
     the cross-fitted ones. `train_vectors` says who learns from what:
@@ -52,9 +52,9 @@ def _in_sample(kind, data, refit):
     warmth = temperatures(data, data.parts == "val")
     parts = data.parts[data.asked]
     if refit is None:
-        return [_lesson(kind, data, data.parts == "train", data.asked, warmth, np.arange(len(parts)))]
+        return [_task(kind, data, data.parts == "train", data.asked, warmth, np.arange(len(parts)))]
     return [
-        _lesson(kind, of, of.parts == "train", of.parts == part, warmth, np.flatnonzero(parts == part))
+        _task(kind, of, of.parts == "train", of.parts == part, warmth, np.flatnonzero(parts == part))
         for of, part in ((data, "val"), (refit, "test"))
     ]
 
@@ -64,14 +64,14 @@ def _validation(kind, data):
     inside = [(val[learned], val[asked]) for learned, asked in dialog_folds(data.labels[val], data.dialogs[val])]
     place = np.cumsum(data.asked) - 1
     return [
-        _lesson(kind, data, learned, asked, temperatures(data, learned), place[asked])
+        _task(kind, data, learned, asked, temperatures(data, learned), place[asked])
         for learned, asked in [*inside, (val, test)]
     ]
 
 
 def _cross_fitted(kind, folds):
     each = [
-        _lesson(
+        _task(
             kind,
             fold,
             fold.parts == "held",
@@ -84,21 +84,21 @@ def _cross_fitted(kind, folds):
     if kind == "early":
         return each
     return [
-        Lesson(
-            {modality: np.concatenate([lesson.learned[modality] for lesson in each]) for modality in each[0].learned},
-            np.concatenate([lesson.labels for lesson in each]),
-            {modality: np.concatenate([lesson.asked[modality] for lesson in each]) for modality in each[0].asked},
-            np.concatenate([lesson.answers for lesson in each]),
+        Task(
+            {modality: np.concatenate([task.train[modality] for task in each]) for modality in each[0].train},
+            np.concatenate([task.labels for task in each]),
+            {modality: np.concatenate([task.apply[modality] for task in each]) for modality in each[0].apply},
+            np.concatenate([task.rows for task in each]),
         )
     ]
 
 
-def _lesson(kind, data, learned, asked, warmth, answers):
+def _task(kind, data, learned, asked, warmth, answers):
     if kind == "early":
         vectors = scale(data.embeddings, learned)
     else:
         vectors = {modality: softmax(logits / warmth[modality]) for modality, logits in data.logits.items()}
-    return Lesson(
+    return Task(
         {modality: x[learned] for modality, x in vectors.items()},
         data.labels[learned],
         {modality: x[asked] for modality, x in vectors.items()},
