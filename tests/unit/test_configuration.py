@@ -14,6 +14,7 @@ from emofuse.configuration import (
     check_choices,
     check_config,
     check_local_models,
+    class_set,
     classes,
     drop_nulls,
     leaks,
@@ -149,6 +150,11 @@ def test_class_sets(config):
         config["classes"] = name
         check_config(config, SCHEMA)
         check_choices(config)
+        assert class_set(config) == name
+    config["classes"] = {"sad": ["sad"], "neu": ["neu"], "hap": ["exc", "hap"], "ang": ["ang"]}
+    assert class_set(config) == "four"
+    config["classes"] = {"pos": ["hap"], "neg": ["sad"]}
+    assert class_set(config) == ""
     config["classes"] = "for"
     assert "classes: 'for' is none of: four, four_without_excited, six, or each class" in message(config)
     config["classes"] = {"pos": ["hap"], "neg": ["sda"]}

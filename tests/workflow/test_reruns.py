@@ -177,13 +177,13 @@ def test_touched_files_run_nothing(finished):
             "logging_nan_inf_filter=True",
             trained(*MODALITIES),
         ),
-        ("classification", "rest = data.parts", "rest = 0 + data.parts", RESULTS),
+        ("classification", "right = said == truth", "right = truth == said", RESULTS),
         ("figures", "RASTER_FROM = 1000", "RASTER_FROM = 1001", {"make_figures": 1, "make_report": 1}),
         (
             "words",
             '"labelled turn without words"',
             '"turn without words"',
-            {"index_words": 1, "list_problems": 1, "make_report": 1},
+            {"index_words": 1, "list_problems": 1, "assess": 1} | SHOW,  # which turns say what training turns say
         ),
         ("clip_text", '"no_words", "the', '"no_words", "its', {f"cut_text {d}": 1 for d in DIALOGS} | trained("text")),
         ("report", 'SEVERITIES = ("error"', 'SEVERITIES = ("e"', {"make_report": 1}),
@@ -313,7 +313,7 @@ def test_every_rule_is_a_fingerprinted_script_with_a_log(finished):
 def test_the_slice_has_a_report_and_scores(finished):
     results = finished.folder / "results/tree/slice"
     assert "Table 5" in (results / "report.html").read_text(encoding="utf-8")
-    scores = read_parquet(results / "evaluation/scores.parquet").to_pandas()
+    scores = read_parquet(results / "evaluation/session/scores.parquet").to_pandas()
     assert {"majority", "text-bert", "audio-wav2vec2", "video-videomae", "chosen"} <= set(scores.system)
     assert len(list((results / "figures").glob("figure*.svg"))) == 12
     assert not list((results / "resume").glob("*/*/*/*/*"))

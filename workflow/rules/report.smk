@@ -50,7 +50,7 @@ PAPER_TABLES = [
 FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(MODALITIES) for kind in outputs.FIGURE_FORMATS]
 FACTS = {
     "classes": CLASSES,
-    "class_set": config["classes"] if isinstance(config["classes"], str) else "",
+    "class_set": configuration.class_set(config),
     "subset": config["subset"],
     "refit": REFIT,
     "train_vectors": config["train_vectors"],
@@ -63,7 +63,6 @@ FACTS = {
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
         config["clips"]["crop"]
     ],
-    "missing_files": config["corpus"]["on_missing"],
 }
 EVALUATIONS = {protocol: f"results/{CORPUS}/{RUN}/evaluation/{protocol}" for protocol in PROTOCOLS}
 # The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
@@ -202,7 +201,7 @@ rule make_report:
         corpus=CORPUS,
         run=RUN,
         notice=config["corpus"]["notice"],
-        facts=FACTS,
+        facts=FACTS | {"missing_files": config["corpus"]["on_missing"]},
         evaluations=EVALUATIONS,
         pca_split=FIGURE_SPLIT,
         figures=f"results/{CORPUS}/{RUN}/figures",

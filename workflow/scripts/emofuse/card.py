@@ -40,18 +40,7 @@ FITTED_ON = {
 }
 # What `protocol_card` puts into words; any other fact stands on the card as it is.
 IN_WORDS = (
-    *(
-        "classes",
-        "class_set",
-        "protocol",
-        "subset",
-        "refit",
-        "train_vectors",
-        "seeds",
-        "choices",
-        "leaks",
-        "final_system",
-    ),
+    *("classes", "class_set", "subset", "refit", "train_vectors", "seeds", "choices", "leaks", "final_system"),
     *("classifiers", "sessions"),
 )
 
@@ -91,9 +80,8 @@ def protocol_card(facts, splits):
         (
             "Trained on",
             [
-                f"{' or '.join(map(str, sessions))} of {len(facts['sessions'])} sessions a fold. Most published "
-                "figures train"
-                " on four" + (", as this run does" if sessions == [4] else ": compare with that in mind")
+                f"{' or '.join(map(str, sessions))} of {len(facts['sessions'])} sessions a fold. Most published figures"
+                " train on four" + (", as this run does" if sessions == [4] else ": compare with that in mind")
             ],
         ),
         ("Vectors", [VECTORS[facts["train_vectors"]]]),

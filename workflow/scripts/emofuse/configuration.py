@@ -37,6 +37,11 @@ def classes(config):
     return {name: sorted(labels) for name, labels in sorted(spelt.items())}
 
 
+def class_set(config):
+    """The name of the set that the config's classes are, named or spelt out; '' for a user's own."""
+    return next((name for name in CLASS_SETS if classes({"classes": name}) == classes(config)), "")
+
+
 def drop_nulls(config):
     """Take out what a layered file sets to null: a modality of `fusion`, a classifier, an encoder; in place."""
     sections = [config.get("fusion"), config.get("classifiers")]
