@@ -208,8 +208,8 @@ def test_final_system_must_be_made(config):
     config["final_system"] = "early-concat-swm"
     assert "no system 'early-concat-swm' (did you mean 'early-concat-svm'?)" in choices(config)
     config["fusion"] = {"text": "bert"}
-    config["final_system"] = "early-concat-svm"
-    assert "known ones: text-bert" in choices(config)
+    config["final_system"] = "best"
+    assert "no system 'best' (such as text-bert)" in choices(config)
 
 
 def test_run_is_no_folder_of_the_corpus(config):

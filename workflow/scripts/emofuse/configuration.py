@@ -90,9 +90,11 @@ def check_choices(config):
         problems.append(f"run: '{config['run']}' is a folder of the corpus; name the run otherwise")
     if config["figure_fold"] not in config["corpus"]["sessions"]:
         problems.append(f"figure_fold: session {config['figure_fold']} is not in corpus.sessions")
-    names = [s.name for s in systems.systems(labels(config), config["classifiers"], config["early_fusion"])]
+    made = systems.systems(labels(config), config["classifiers"], config["early_fusion"])
+    names = [system.name for system in made]
     if config["final_system"] not in ("validation", "test", *names):
-        hint = _nearest(config["final_system"], names) or f"known ones: {', '.join(names)}"
+        proper = ", ".join(system.name for system in systems.candidates(made))
+        hint = _nearest(config["final_system"], names) or f"such as {proper}"
         problems.append(f"final_system: this run makes no system '{config['final_system']}' ({hint})")
     for modality, name in config["fusion"].items():
         known = config["encoders"].get(modality, {})
