@@ -74,7 +74,11 @@ def _explain_slurm_limits():
         return f"raise set-resources: {rule}: {{{resource}: ...}} in profiles/slurm/config.yaml"
 
     def explain(*_):
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(
+            signal.SIGTERM, signal.SIG_IGN
+        )  # SLURM sends a second one at once: to the job's step, and to the job
+        # PyTorch's handler would raise in here: the processes that load its batches get the SIGTERM too.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if os.getpid() == pid:  # and not in a process forked from it
             status = _slurm_status(slurm_job)
             if status.endswith("TimeLimit"):
@@ -88,6 +92,7 @@ def _explain_slurm_limits():
                     " preempted jobs are queued again, cancelled ones are not"
                 )
             os.write(2, f"\n{text}\n".encode())  # print() may just be at work
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, explain)
@@ -101,6 +106,6 @@ def _slurm_status(slurm_job):
     """SLURM's state of a job and its reason, such as 'COMPLETING TimeLimit'."""
     command = ["squeue", "--noheader", "--states=all", f"--jobs={slurm_job}", "--format=%T %r"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5).stdout.strip() or "unknown"
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip() or "unknown"
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
