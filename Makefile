@@ -23,13 +23,7 @@ test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow -s
 
 test-slurm: .venv/installed
-	@PATH="$$PATH:/usr/sbin"; \
-	if ! command -v slurmctld || ! command -v slurmd || ! command -v sbatch || ! command -v munged; then \
-	    if [ "$$(id -u)" != 0 ]; then \
-	        echo "make test-slurm needs SLURM and munge: have root run apt-get install slurm-wlm munge, or run this as root." >&2; exit 1; \
-	    fi; \
-	    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends slurm-wlm munge; \
-	fi >/dev/null
+	sh tests/slurm/install.sh
 	$(BIN)/python -m pytest -m slurm --durations 0 tests/slurm
 
 lint: .venv/installed

@@ -1,18 +1,20 @@
 """A SLURM cluster of one node with a made-up GPU, in a folder and on ports of its own, as child processes of the tests."""
 
-import getpass
 import os
+import pwd
+import random
 import re
 import secrets
 import shutil
 import socket
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
 TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue")
+USER = pwd.getpwuid(os.getuid()).pw_name
 # Debian's place of daemons, which only root has on its PATH.
 PATH = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
 
@@ -39,7 +41,9 @@ class Cluster:
             key, munge = self.folder / "munge.key", self.folder / "munge.socket"
             self._start(
                 stack,
-                *("munged", "--foreground", f"--key-file={key}", f"--socket={munge}"),
+                # --force: never mind who may write to a parent folder. --origin: the host's name may not resolve.
+                *("munged", "--foreground", "--force", "--origin=127.0.0.1"),
+                *(f"--key-file={key}", f"--socket={munge}"),
                 *(f"--{name}-file={self.folder}/munge.{name}" for name in ("pid", "seed", "log")),
             )
             self._wait(munge.exists)
@@ -79,19 +83,23 @@ class Cluster:
         srun.chmod(0o755)
         (self.folder / "munge.key").write_bytes(secrets.token_bytes(128))
         (self.folder / "munge.key").chmod(0o600)
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            second.bind(("127.0.0.1", 0))
-            values = {
-                "host": socket.gethostname().split(".")[0],
-                "user": getpass.getuser(),
-                "folder": self.folder,
-                "controller_port": first.getsockname()[1],
-                "node_port": second.getsockname()[1],
-            }
-        for name in ("slurm.conf", "gres.conf"):
+        controller_port, node_port = _free_ports(2)
+        values = {
+            "host": socket.gethostname().split(".")[0],
+            "user": USER,
+            "folder": self.folder,
+            "controller_port": controller_port,
+            "node_port": node_port,
+            "cgroup_plugin": "disabled" if self._version() >= (24, 5) else "cgroup/v1",
+        }
+        for name in ("slurm.conf", "gres.conf", "cgroup.conf"):
             text = (HERE / name).read_text(encoding="utf-8").format(**values)
             (self.folder / name).write_text(text, encoding="utf-8")
+
+    def _version(self):
+        """Of SLURM: (22, 5)."""
+        printed = subprocess.run(["slurmd", "-V"], env=self.environment, capture_output=True, text=True).stdout
+        return tuple(int(number) for number in re.search(r"(\d+)\.(\d+)", printed).groups())
 
     def _start(self, stack, *command):
         """Start a daemon that ends with the stack; not in our process group, so that Ctrl-C leaves the order to us."""
@@ -112,14 +120,27 @@ class Cluster:
 
     def _cancel_all(self):
         """End all jobs, whose processes would outlive the daemons."""
-        self.run("scancel", "--user", getpass.getuser(), check=False)
-        deadline = time.monotonic() + 20
+        self.run("scancel", "--user", USER, check=False)
+        deadline = time.monotonic() + 60
         while self.run("squeue", "--noheader", check=False) and time.monotonic() < deadline:
             time.sleep(0.5)
 
     def _wait(self, ready):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not ready():
             logs = "".join(f"\n{p.name}:\n{p.read_text()[-3000:]}" for p in sorted(self.folder.glob("*.[lo][ou][gt]")))
             assert time.monotonic() < deadline, f"the cluster does not start{logs}"
             time.sleep(0.2)
+
+
+def _free_ports(number):
+    """Ports that nobody listens on, below those that the system gives to outgoing connections, which could take one
+    before SLURM does."""
+    found = []
+    for port in random.sample(range(10_000, 30_000), 1_000):
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == number:
+            return found
+    raise OSError("no port is free")

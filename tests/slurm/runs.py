@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+
+import psutil
 
 # Few jobs, for each costs seconds: SLURM's, and three starts of Python. The encoder of the text is chosen, for the checkpoint.
 SLICE = {
@@ -25,7 +27,15 @@ SLICE = {
 DIALOGS = [f"Ses0{session}F_impro01" for session in (1, 2, 3)]
 RESULTS = "results/slurm/slice"
 # What this cluster needs beyond the profile: it keeps no accounts, and its jobs are short.
-HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"]
+HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
+# Snakemake as it is, but that it looks at its jobs each second, and not ten seconds later each time that none has ended.
+SNAKEMAKE = """
+import asyncio
+from snakemake.cli import main
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+RemoteExecutor.sleep = lambda self: asyncio.sleep(1)
+main()
+"""
 PATIENCE = 1800  # seconds that a run may take at most; it is minutes on two idle cores
 
 
@@ -51,7 +61,7 @@ def rule_of(job):
 def started(cluster, project, *arguments, configs=()):
     """Snakemake at work, with the slice's config and those in the project's files `configs`; it is ended with the block."""
     files = ["config/demo.yaml", "slice.yaml", *configs]
-    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", "--configfile", *files, *HERE]
+    command = [sys.executable, "-c", SNAKEMAKE, "--workflow-profile", "profiles/slurm", "--configfile", *files, *HERE]
     process = subprocess.Popen(
         [*command, *arguments],
         cwd=project.folder,
@@ -70,6 +80,14 @@ def started(cluster, project, *arguments, configs=()):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
+
+
+def interrupt_all():
+    """End every Snakemake that is at work."""
+    for process in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if SNAKEMAKE in process.cmdline():
+                process.send_signal(signal.SIGINT)
 
 
 def run(cluster, project, *arguments, configs=()):

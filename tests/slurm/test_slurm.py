@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from emofuse.store import read_parquet
-from slurm.runs import PATIENCE, RESULTS, rule_of, run, started
+from slurm.runs import PATIENCE, RESULTS, interrupt_all, rule_of, run, started
 
 pytestmark = pytest.mark.slurm
 
 TRAINING = f"{RESULTS}/encoders/{{}}/{{}}/session3/seed0/training.json"
+EPOCHS = 30  # of the training that is preempted after its first
 
 
 def wait_for(look, process):
@@ -29,7 +30,7 @@ def wait_for(look, process):
 
 def the_job(cluster, **wanted):
     """The last job whose values are those wanted, or None."""
-    found = [job for job in cluster.jobs() if all(job[key] == value for key, value in wanted.items())]
+    found = [job for job in cluster.jobs() if all(job.get(key) == value for key, value in wanted.items())]
     return found[-1] if found else None
 
 
@@ -61,10 +62,31 @@ def test_requests_reach_slurm(finished):
     assert not any("TresPerJob" in job for job in done.jobs)  # the demo trains on the CPU
 
 
-def test_one_fold_again(finished, cluster, tmp_path):
-    project = finished[0].copy(tmp_path / "project")
+@pytest.fixture(scope="module")
+def tried(finished, cluster, tmp_path_factory):
+    """{name: the future of what it returns} of all below, each on a copy of the slice and all at once, for they mostly wait."""
+    attempts = {
+        "time": lambda project: over_limit(project, cluster, "runtime", 1),
+        # Enough for the job's imports and Snakemake beside it (550 MB), not for the training with its loaders (2000 MB).
+        "memory": lambda project: over_limit(project, cluster, "mem_mb", 1200),
+        "preempted": lambda project: preempt(project, cluster),
+        "again": lambda project: one_fold_again(project, cluster),
+    }
+    projects = {name: finished[0].copy(tmp_path_factory.mktemp(name) / "project") for name in attempts}
+    with ThreadPoolExecutor() as pool:
+        try:
+            yield {name: pool.submit(attempt, projects[name]) for name, attempt in attempts.items()}
+        finally:
+            interrupt_all()  # those of a test that has failed, or was stopped
+
+
+def one_fold_again(project, cluster):
     shutil.rmtree(project.folder / RESULTS / "encoders/audio/wav2vec2/session3")
-    done = run(cluster, project, "all", "session3")
+    return run(cluster, project, "all", "session3")
+
+
+def test_one_fold_again(tried):
+    done = tried["again"].result()
     assert done.code == 0, done.output[-20_000:]
     assert done.rules() == {
         **{"fine_tune": 1, "embed": 1},
@@ -74,32 +96,39 @@ def test_one_fold_again(finished, cluster, tmp_path):
     }
 
 
-def test_a_preempted_training_has_its_gpu_and_resumes(finished, cluster, tmp_path):
-    project = finished[0].copy(tmp_path / "project")
-    epochs = 30
-    long = {"encoders": {"video": {"videomae": {"epochs": epochs}}}, "training": {"device": "auto"}}
+def preempt(project, cluster):
+    """Train on the GPU and requeue the job midway: the job before and after, and the scripts' environments before."""
+    long = {"encoders": {"video": {"videomae": {"epochs": EPOCHS}}}, "training": {"device": "auto"}}
     project.write_config("long.yaml", long)
     target = TRAINING.format("video", "videomae")
     states = project.folder / RESULTS / "resume/video/videomae/session3/seed0"
     with started(cluster, project, target, configs=["long.yaml"]) as process:
         # trainer_state.json is the last file of a checkpoint.
         wait_for(lambda: list(states.glob("*/checkpoint-*/trainer_state.json")), process)
-        job = the_job(cluster, JobState="RUNNING")
-        assert rule_of(job) == "fine_tune" and job["TresPerJob"] == "gres:gpu:1"
-        scripts = [pid for pid in cluster.processes(job["JobId"]) if "fine_tune.py" in command_line(pid)]
-        assert scripts and all("CUDA_VISIBLE_DEVICES=0" in environment(pid) for pid in scripts)
+        [before] = [
+            job for job in cluster.jobs() if job["JobState"] == "RUNNING" and "gpu:1" in job.get("TresPerJob", "")
+        ]
+        number = before["JobId"]
+        scripts = [pid for pid in cluster.processes(number) if "fine_tune.py" in command_line(pid)]
+        environments = [environment(pid) for pid in scripts]
 
-        cluster.run("scontrol", "requeue", job["JobId"])
-        wait_for(lambda: the_job(cluster, JobId=job["JobId"], JobState="PENDING"), process)
-        cluster.run("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")  # or it would wait for two minutes
+        cluster.run("scontrol", "requeue", number)
+        wait_for(lambda: the_job(cluster, JobId=number, JobState="PENDING"), process)
+        cluster.run("scontrol", "update", f"JobId={number}", "StartTime=now")  # or it would wait for two minutes
         output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
-    job = the_job(cluster, JobId=job["JobId"])
-    assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1")
-    log = (project.folder / RESULTS / "logs/fine_tune/video/videomae/session3/seed0.log").read_text(encoding="utf-8")
+    return project.folder, before, the_job(cluster, JobId=number), environments
+
+
+def test_a_preempted_training_has_its_gpu_and_resumes(tried):
+    folder, before, after, environments = tried["preempted"].result()
+    assert rule_of(before) == "fine_tune"
+    assert environments and all("CUDA_VISIBLE_DEVICES=0" in environment for environment in environments)
+    assert (after["JobState"], after["Restarts"]) == ("COMPLETED", "1")
+    log = (folder / RESULTS / "logs/fine_tune/video/videomae/session3/seed0.log").read_text(encoding="utf-8")
     assert re.search(r"^resuming from .*/checkpoint-\d+$", log, re.MULTILINE)
-    history = read_parquet(project.folder / Path(target).with_name("history.parquet")).to_pylist()
-    assert [row["epoch"] for row in history if row["part"] == "val"] == list(range(1, epochs + 1))
+    history = read_parquet((folder / TRAINING.format("video", "videomae")).with_name("history.parquet")).to_pylist()
+    assert [row["epoch"] for row in history if row["part"] == "val"] == list(range(1, EPOCHS + 1))
 
 
 def command_line(pid):
@@ -117,22 +146,10 @@ def _read(pid, name):
         return ""  # it has ended meanwhile
 
 
-@pytest.fixture(scope="module")
-def killed(finished, cluster, tmp_path_factory):
-    """Runs of a long fine_tune, each over one limit, by its name; side by side, for they mostly wait."""
-    with ThreadPoolExecutor() as pool:
-        runs = {
-            limit: pool.submit(
-                _killed, finished[0].copy(tmp_path_factory.mktemp(limit) / "project"), cluster, limit, value
-            )
-            # Enough memory for the job's imports and Snakemake beside it (550 MB), not for the training (800 MB).
-            for limit, value in {"runtime": 1, "mem_mb": 680}.items()
-        }
-    return {limit: future.result() for limit, future in runs.items()}
-
-
-def _killed(project, cluster, limit, value):
-    project.write_config("long.yaml", {"encoders": {"audio": {"wav2vec2": {"epochs": 2000}}}})
+def over_limit(project, cluster, limit, value):
+    """Train for hours with one limit set too low."""
+    long = {"encoders": {"audio": {"wav2vec2": {"epochs": 100_000}}}, "training": {"loader_workers": 4}}
+    project.write_config("long.yaml", long)
     # In the profile, where the message sends users.
     profile = project.folder / "profiles/slurm/config.yaml"
     text = profile.read_text(encoding="utf-8")
@@ -140,8 +157,8 @@ def _killed(project, cluster, limit, value):
     return run(cluster, project, TRAINING.format("audio", "wav2vec2"), "--retries", "0", configs=["long.yaml"])
 
 
-def test_the_time_limit_is_named(killed):
-    done = killed["runtime"]
+def test_the_time_limit_is_named(tried):
+    done = tried["time"].result()
     assert done.code != 0
     assert [(rule_of(job), job["JobState"]) for job in done.jobs] == [("fine_tune", "TIMEOUT")]
     assert "SLURM status is: 'TIMEOUT'" in done.output
@@ -152,8 +169,8 @@ def test_the_time_limit_is_named(killed):
     assert message in done.output
 
 
-def test_the_memory_limit_is_named(killed):
-    done = killed["mem_mb"]
+def test_the_memory_limit_is_named(tried):
+    done = tried["memory"].result()
     assert done.code != 0
     # Without cgroups; with them it would be OUT_OF_MEMORY.
     assert [(rule_of(job), job["JobState"]) for job in done.jobs] == [("fine_tune", "FAILED")]
@@ -162,7 +179,7 @@ def test_the_memory_limit_is_named(killed):
     )
     # SIGKILL leaves a job no time: its log has said at its start what an end without an error means.
     message = (
-        f"SLURM job {done.jobs[0]['JobId']} on {socket.gethostname()}; fine_tune asked for 480 min and 680 MB. If this log"
+        f"SLURM job {done.jobs[0]['JobId']} on {socket.gethostname()}; fine_tune asked for 480 min and 1200 MB. If this log"
         " breaks off without an error, SLURM killed the job, most likely over its memory: raise set-resources: fine_tune:"
         " {mem_mb: ...} in profiles/slurm/config.yaml"
     )
