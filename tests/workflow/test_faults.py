@@ -20,14 +20,18 @@ SCORES = f"{RUN}/evaluation/scores.parquet"
 DIALOG = "Ses02F_impro01"
 CLIPS = "results/tree/clips/video"
 MANIFEST = f"{CLIPS}/{DIALOG}.manifest.tsv"
+MEDIA = "results/tree/index/media.parquet"
+REPORT = f"{RUN}/report.html"
 ENCODER = f"{RUN}/encoders/text/bert/session2"
 CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
+STORE = f"{RUN}/embeddings/text/bert/session2/seed0.parquet"
 MLP = f"{RUN}/predictions/{{}}-sum-mlp/session2/seed0.parquet"
 # Scores alone would not do: as long as they are there, Snakemake misses nothing that was made on the way.
 FOLD = (f"{ENCODER}/seed0/training.json", MLP.format("late"), SCORES)
 LOG = f"{RUN}/logs/fine_tune/text/bert/session2/seed0.log"
 # What must come out the same to the bit; the other files of an encoder state how long its training took.
 RESULTS = [
+    *("results/tree/*.parquet", "results/tree/index/*", REPORT),
     *("results/tree/clips/*/*/*", "results/tree/clips/*/*.tsv"),
     *(f"{RUN}/encoders/*/*/*/*/{name}" for name in ("*.safetensors", "history.parquet")),
     *(f"{RUN}/{folder}/**/*.parquet" for folder in ("splits", "embeddings", "predictions", "evaluation")),
@@ -77,6 +81,11 @@ def ended(process, seconds=20):
     return True
 
 
+def begun_at_once():
+    """For `kill`: as soon as the job prints into its log, which is after its imports."""
+    return True
+
+
 def kill(project, who, log, begun, *targets):
     """Run; SIGKILL the job with this log, or Snakemake itself, as soon as `begun()`; then unlock: the output."""
     with ThreadPoolExecutor(1) as pool:
@@ -105,11 +114,20 @@ def test_killed_and_started_again_it_ends_the_same(finished, tmp_path, who):
     project, expected = finished.copy(tmp_path / "project"), made(finished)
     folder = project.folder
 
+    (folder / REPORT).unlink()
+    kill(project, who, f"{RUN}/logs/make_report.log", begun_at_once, REPORT)
+    assert not (folder / REPORT).exists()
+    assert jobs(run(project, "--", REPORT)) == ["make_report"]
+    assert made(project) == expected
+
+    (folder / MEDIA).unlink()
+    kill(project, who, "results/tree/logs/index_media.log", begun_at_once, MEDIA)
+    assert not (folder / MEDIA).exists() and made(project).items() < expected.items()
     (folder / MANIFEST).unlink()
     log = f"results/tree/logs/cut_video/{DIALOG}.log"
     kill(project, who, log, lambda: len(list((folder / CLIPS / DIALOG).glob("[!.]*.mp4"))) > 2, MANIFEST)
     assert not (folder / MANIFEST).exists() and made(project).items() < expected.items()
-    assert jobs(run(project, "--", MANIFEST)) == ["cut_video"]
+    assert sorted(jobs(run(project, "--", MEDIA, MANIFEST))) == ["cut_video", "index_media"]
     assert made(project) == expected and not list((folder / CLIPS).rglob("*.partial"))
 
     shutil.rmtree(folder / ENCODER)
@@ -117,8 +135,11 @@ def test_killed_and_started_again_it_ends_the_same(finished, tmp_path, who):
     kill(project, who, LOG, lambda: list(state.glob("*/checkpoint-*/trainer_state.json")), *FOLD)
     assert not list((folder / ENCODER).rglob("*.safetensors")) and made(project).items() < expected.items()
 
+    output = kill(project, who, f"{RUN}/logs/embed/text/bert/session2/seed0.log", begun_at_once, *FOLD)
+    assert not (folder / STORE).exists() and made(project).items() < expected.items()
+
     log = f"{RUN}/logs/classify/mlp/session2/seed0.log"
-    output = kill(project, who, log, (folder / MLP.format("early")).exists, *FOLD)
+    output += kill(project, who, log, (folder / MLP.format("early")).exists, *FOLD)
     assert "resuming from" in (folder / LOG).read_text() and made(project).items() <= expected.items()
     over = set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output))
     assert {"fine_tune", "embed"} <= over and "classify_mlp" not in over
@@ -130,7 +151,7 @@ def test_killed_and_started_again_it_ends_the_same(finished, tmp_path, who):
 
 def test_full_and_read_only_disk(finished, tmp_path):
     project, expected = finished.copy(tmp_path / "project"), made(finished)
-    folder, store = project.folder, f"{RUN}/embeddings/text/bert/session2/seed0.parquet"
+    folder, store = project.folder, STORE
     with small_disk(tmp_path / "disk", "200m") as disk:
         shutil.move(folder / "results", disk / "results")
         (folder / "results").symlink_to(disk / "results")

@@ -83,6 +83,13 @@ def test_a_new_encoder_is_trained_once_for_the_papers_tables(finished):
     assert planned == {"make_demo_ast": 1, "fine_tune audio": 1, "embed audio": 1} | tables
 
 
+def test_a_new_encoder_in_the_folds(finished):
+    config = {"encoders": {"audio": {"ast": AST}}, "fusion": {"audio": "ast"}}
+    finished.write_config("x.yaml", config)
+    planned = finished.planned(configs=("config/demo.yaml", "slice.yaml", "x.yaml"))
+    assert planned == {"make_demo_ast": 1} | trained("audio")
+
+
 def test_without_the_selection_nothing_is_trained(finished):
     assert with_setting(finished, "x.yaml", "selection", value=None) == {}
     assert with_setting(finished, "x.yaml", "selection", value=None, targets=["paper"]) == {"make_paper": 1}
@@ -121,6 +128,7 @@ def test_crop(finished):
 
 def test_threads_cores_and_key_order_run_nothing(finished):
     assert finished.planned("--cores", "1") == {}
+    assert finished.planned("--resources", "gpu=2", "--set-threads", "fine_tune=4") == {}
     config = yaml.safe_load((finished.folder / "config/config.yaml").read_text())
     reordered = {k: dict(reversed(v.items())) if isinstance(v, dict) else v for k, v in reversed(config.items())}
     with changed(finished.folder / "config/config.yaml", lambda _: yaml.safe_dump(reordered, sort_keys=False)):
@@ -156,9 +164,10 @@ def test_touched_files_run_nothing(finished):
     """As after a git checkout: new times, old content; the release and the encoders too."""
     times = {
         p: p.stat()
-        for name in ("workflow", "config", "resources", "release")
+        for name in ("workflow", "config", "envs", "profiles", "resources", "release")
         for p in (finished.folder / name).rglob("*")
     }
+    times[finished.folder / "Snakefile"] = (finished.folder / "Snakefile").stat()
     try:
         for path in times:
             os.utime(path)
@@ -178,6 +187,7 @@ def test_touched_files_run_nothing(finished):
             trained(*MODALITIES),
         ),
         ("classification", "right = said == truth", "right = truth == said", RESULTS),
+        ("fusion", "rows[modality]) < tables", "rows[modality]) + 0 < tables", RESULTS),
         ("figures", "RASTER_FROM = 1000", "RASTER_FROM = 1001", {"make_figures": 1, "make_report": 1}),
         (
             "words",
@@ -188,6 +198,7 @@ def test_touched_files_run_nothing(finished):
         ("clip_text", '"no_words", "the', '"no_words", "its', {f"cut_text {d}": 1 for d in DIALOGS} | trained("text")),
         ("report", 'SEVERITIES = ("error"', 'SEVERITIES = ("e"', {"make_report": 1}),
         ("training", "# before the head's random weights are drawn", "# changed", {}),
+        ("training", "Fine-tunes", "Trains", {}),
         ("job", 'f"error: {error}"', 'f"Error: {error}"', {}),
     ],
 )
