@@ -160,6 +160,25 @@ def test_another_seed_adds_its_own_jobs(finished):
     assert with_setting(finished, "x.yaml", "seeds", value=[0, 1]) == trained(*MODALITIES)
 
 
+def test_another_protocol_adds_its_own_folds(finished):
+    planned = with_setting(finished, "x.yaml", "protocols", value=["session", "speaker"])
+    own = {f"{rule} {modality}": 6 for rule in ("fine_tune", "embed") for modality in MODALITIES}
+    own |= {f"classify {name}": 6 for name in CLASSIFIERS} | {"make_split": 6, "evaluate": 1, "assess": 1}
+    assert planned == own | {"make_tables": 1, "make_protocols_table": 1, "make_report": 1}
+
+
+def test_other_training_vectors_train_no_encoder_but_the_cross_fitted_ones(finished):
+    assert with_setting(finished, "x.yaml", "train_vectors", value="in_sample") == RESULTS
+    crossed = {f"{rule} {modality}": 3 for rule in ("fine_tune", "embed") for modality in MODALITIES} | {
+        "make_split": 3
+    }
+    assert with_setting(finished, "x.yaml", "train_vectors", value="cross_fitted") == crossed | RESULTS
+
+
+def test_subset(finished):
+    assert with_setting(finished, "x.yaml", "subset", value="scripted") == {"make_split": 3} | trained(*MODALITIES)
+
+
 def test_touched_files_run_nothing(finished):
     """As after a git checkout: new times, old content; the release and the encoders too."""
     times = {
