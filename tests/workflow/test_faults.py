@@ -16,7 +16,7 @@ from small_disk import remount, small_disk
 pytestmark = pytest.mark.xdist_group("finished")
 
 RUN = "results/tree/slice"
-SCORES = f"{RUN}/evaluation/scores.parquet"
+SCORES = f"{RUN}/evaluation/session/scores.parquet"
 DIALOG = "Ses02F_impro01"
 CLIPS = "results/tree/clips/video"
 MANIFEST = f"{CLIPS}/{DIALOG}.manifest.tsv"
@@ -25,9 +25,9 @@ REPORT = f"{RUN}/report.html"
 ENCODER = f"{RUN}/encoders/text/bert/session2"
 CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
 STORE = f"{RUN}/embeddings/text/bert/session2/seed0.parquet"
-MLP = f"{RUN}/predictions/{{}}-sum-mlp/session2/seed0.parquet"
+MLP = f"{RUN}/predictions/mlp/session2/seed0.parquet"
 # Scores alone would not do: as long as they are there, Snakemake misses nothing that was made on the way.
-FOLD = (f"{ENCODER}/seed0/training.json", MLP.format("late"), SCORES)
+FOLD = (f"{ENCODER}/seed0/training.json", MLP, SCORES)
 LOG = f"{RUN}/logs/fine_tune/text/bert/session2/seed0.log"
 # What must come out the same to the bit; the other files of an encoder state how long its training took.
 RESULTS = [
@@ -139,13 +139,13 @@ def test_killed_and_started_again_it_ends_the_same(finished, tmp_path, who):
     assert not (folder / STORE).exists() and made(project).items() < expected.items()
 
     log = f"{RUN}/logs/classify/mlp/session2/seed0.log"
-    output += kill(project, who, log, (folder / MLP.format("early")).exists, *FOLD)
-    assert "resuming from" in (folder / LOG).read_text() and made(project).items() <= expected.items()
+    output += kill(project, who, log, begun_at_once, *FOLD)
+    assert "resuming from" in (folder / LOG).read_text() and made(project).items() < expected.items()
     over = set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output))
-    assert {"fine_tune", "embed"} <= over and "classify_mlp" not in over
+    assert {"fine_tune", "embed"} <= over and not (folder / MLP).exists()
 
     left = set(jobs(run(project, "--", *FOLD)))
-    assert {"classify_mlp", "evaluate"} <= left and not left & over
+    assert {"classify", "evaluate"} <= left and not left & {"fine_tune", "embed"}
     assert made(project) == expected and project.planned() == {"make_report": 1}  # it says how long trainings took
 
 
