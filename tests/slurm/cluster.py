@@ -12,6 +12,8 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import psutil
+
 HERE = Path(__file__).parent
 TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue")
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -38,6 +40,7 @@ class Cluster:
         assert not missing, f"no {', '.join(missing)}: `make test-slurm` as root installs SLURM and munge from Debian"
         self._write_files()
         with ExitStack() as stack:
+            stack.callback(self._kill_left)
             key, munge = self.folder / "munge.key", self.folder / "munge.socket"
             self._start(
                 stack,
@@ -124,6 +127,13 @@ class Cluster:
         deadline = time.monotonic() + 60
         while self.run("squeue", "--noheader", check=False) and time.monotonic() < deadline:
             time.sleep(0.5)
+
+    def _kill_left(self):
+        """Kill what jobs have left behind: without cgroups, SLURM loses sight of a process whose parent has ended."""
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get("PATH", "").startswith(self.environment["PATH"]):
+                    process.kill()
 
     def _wait(self, ready):
         deadline = time.monotonic() + 120
