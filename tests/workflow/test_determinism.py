@@ -24,7 +24,7 @@ def test_a_fold_made_again_on_one_core_is_the_same_to_the_bit(finished, tmp_path
     """`finished` was made on two cores, trainings side by side."""
     project = finished.copy(tmp_path / "project")
     before = checksums(project)
-    assert len([name for name in before if name.endswith("model.safetensors")]) == 3 and len(before) > 30
+    assert len([name for name in before if name.endswith("model.safetensors")]) == 3 and len(before) > 20
     for modality in ("text/bert", "audio/wav2vec2", "video/videomae"):
         shutil.rmtree(project.folder / RUN / "encoders" / modality / "session1")
     done = project.snakemake("--cores", "1")
