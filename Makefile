@@ -17,7 +17,7 @@ demo: .venv/installed
 	@$(BIN)/python workflow/scripts/show_headline.py results/demo/demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow -s

@@ -21,8 +21,11 @@ from pathlib import Path
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
+
+from emofuse.class_sets import CLASS_SETS
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 DEFAULTS = {"dropout": 0.1, "markers": "keep"}  # of the config's schema
 CORPUS_TURNS = 10_039
@@ -142,7 +145,9 @@ def _measure(case):
 
 def fold_sizes(config):
     """Test session -> {train, val}: turns of the config's classes, validated on the session before (resources/)."""
-    labels = {label for of_class in config["classes"].values() for label in of_class}
+    classes = config["classes"]
+    spelt = CLASS_SETS[classes] if isinstance(classes, str) else classes
+    labels = {label for of_class in spelt.values() for label in of_class}
     turns = dict.fromkeys(range(1, 6), 0)
     with open(ROOT / "resources/iemocap_counts.tsv", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):

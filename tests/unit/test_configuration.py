@@ -7,8 +7,8 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from emofuse.class_sets import CLASS_SETS
 from emofuse.configuration import (
-    CLASS_SETS,
     LEAKS,
     candidates,
     check_choices,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from emofuse.demo_release import write_dialog
 
@@ -93,12 +94,22 @@ def project(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A copy of the project in which the slice has run to its end; tests leave it as they find it."""
-    project = Project(tmp_path_factory.mktemp("finished") / "project")
-    project.write_config("slice.yaml", SLICE)
-    for dialog in SLICE_DIALOGS:
-        write_dialog(project.folder / "release", dialog, seed=0)
-    done = project.snakemake("all", "paper")
-    assert done.returncode == 0, done.stdout[-20_000:]
-    return project
+def finished(tmp_path_factory, worker_id, testrun_uid):
+    """A copy of the project in which the slice has run to its end; tests leave it as they find it.
+
+    It is run once, by the first of pytest's workers that wants it; each then has a copy of its own.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own if worker_id == "master" else own.parent) / f"finished-{testrun_uid}"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            project = Project(tmp_path_factory.mktemp("finished") / "project")
+            project.write_config("slice.yaml", SLICE)
+            for dialog in SLICE_DIALOGS:
+                write_dialog(project.folder / "release", dialog, seed=0)
+            done = project.snakemake("all", "paper")
+            assert done.returncode == 0, done.stdout[-20_000:]
+            project.folder.rename(shared)
+    finished = object.__new__(Project)
+    finished.folder = shared
+    return finished.copy(tmp_path_factory.mktemp("copy") / "project")

@@ -3,10 +3,6 @@
 import hashlib
 import shutil
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("finished")
-
 RUN = "results/tree/slice"
 
 

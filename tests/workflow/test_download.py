@@ -3,13 +3,9 @@
 import json
 import re
 
-import pytest
-
 from emofuse.demo_encoders import write_encoder
 from emofuse.store import read_json, read_metadata
 from unit.fake_hub import FakeHub
-
-pytestmark = pytest.mark.xdist_group("finished")
 
 NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}
 FOLDER = "resources/encoders/owner--tiny-bert/v1"

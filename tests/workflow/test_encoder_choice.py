@@ -4,11 +4,7 @@ import json
 import os
 import re
 
-import pytest
-
 from emofuse.store import read_json, read_metadata, read_parquet, write_parquet
-
-pytestmark = pytest.mark.xdist_group("finished")
 
 RUN = "results/tree/slice"
 

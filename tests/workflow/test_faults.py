@@ -13,8 +13,6 @@ import pytest
 
 from small_disk import remount, small_disk
 
-pytestmark = pytest.mark.xdist_group("finished")
-
 RUN = "results/tree/slice"
 SCORES = f"{RUN}/evaluation/session/scores.parquet"
 DIALOG = "Ses02F_impro01"

@@ -12,8 +12,6 @@ import yaml
 
 from emofuse.store import read_parquet, read_tsv
 
-pytestmark = pytest.mark.xdist_group("finished")
-
 CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
 CLASSIFY = {f"classify {name}": 3 for name in CLASSIFIERS}
 SHOW = {"make_tables": 1, "make_figures": 1, "make_report": 1}

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from emofuse.outputs import MODALITY_TITLES, class_title, protocol_title, split_title
-from emofuse.splits import UNVALIDATED, shared_dialogs
+from emofuse.protocols import UNVALIDATED
+from emofuse.splits import shared_dialogs
 from emofuse.store import read_metadata, read_parquet
 
 PROTOCOLS = {

@@ -8,7 +8,9 @@ import jsonschema
 import yaml
 
 from emofuse import systems
+from emofuse.class_sets import CLASS_SETS
 from emofuse.errors import EmofuseError, listing
+from emofuse.protocols import UNVALIDATED
 
 # Folders beside the runs in results/<corpus.name>/.
 RESERVED = {"benchmarks", "clips", "clips-full", "clips-partner", "index", "logs"}
@@ -18,16 +20,6 @@ LEAKS = {
     "epoch_on_test": "the epoch of every encoder of the folds is chosen on the fold's test part",
     "final_system_on_test": "the final system is chosen on the test parts that it is scored on",
 }
-
-
-# The field's sets of classes, with the raw labels of each.
-CLASS_SETS = {
-    "four": {"ang": ["ang"], "hap": ["hap", "exc"], "neu": ["neu"], "sad": ["sad"]},
-    "four_without_excited": {"ang": ["ang"], "hap": ["hap"], "neu": ["neu"], "sad": ["sad"]},
-    "six": {"ang": ["ang"], "exc": ["exc"], "fru": ["fru"], "hap": ["hap"], "neu": ["neu"], "sad": ["sad"]},
-}
-# What the protocol asks of a config that the paper's own does not: a validation part, for something is chosen on it.
-UNVALIDATED = ("none", "test")
 
 
 def classes(config):

@@ -13,6 +13,7 @@ from emofuse.release import SESSIONS, scenario_of, session_of
 PROTOCOLS = ("session", "speaker", "scenario", "scenario_control")
 BY_SCENARIO = PROTOCOLS[2:]
 GROUPS = "abc"
+UNVALIDATED = ("none", "test")  # rules that make no validation part
 
 
 def _pattern(session):

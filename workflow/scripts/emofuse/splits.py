@@ -13,12 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from emofuse.errors import EmofuseError, listing
-from emofuse.protocols import BY_SCENARIO, parse_split, play_of
+from emofuse.protocols import BY_SCENARIO, UNVALIDATED, parse_split, play_of
 from emofuse.store import read_parquet, write_parquet
 
 PARTS = ("train", "val", "test", "held")
 CHOICE_PARTS = {"validation": "val", "test": "test"}  # what the config calls the parts on which something is chosen
-UNVALIDATED = ("none", "test")  # rules that make no validation part
 
 
 def make_split(turns, split, sessions, classes, subset, rule, share, seed, groups, output):

@@ -8,8 +8,6 @@ import pytest
 from emofuse.store import read_json, read_metadata, read_parquet
 from emofuse.systems import systems
 
-pytestmark = pytest.mark.xdist_group("finished")
-
 CONFIGS = ("config/demo.yaml", "slice.yaml", "fold.yaml")
 FEWER = {"fusion": {"video": None}, "classifiers": {"xgboost": None}}
 
