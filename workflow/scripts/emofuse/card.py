@@ -23,8 +23,7 @@ VALIDATION = {
 }
 REFIT_NOTE = (
     "epoch and final system are chosen there; then encoders and classifiers are trained anew on training and "
-    "validation "
-    "part together, and those are tested"
+    "validation part together, and those are tested"
 )
 VECTORS = {
     "in_sample": "in-sample: classifiers learn on turns that the encoder was fine-tuned on with their labels, whose vectors "

@@ -114,8 +114,7 @@ def figure_caption(name, pca_split, watched="validation"):
         "pooled over the folds, ticks are single folds, the dashed line is the majority class.",
         "intervals": "WA and UA on the test turns with 95 % intervals, by bootstrap over the dialogs of these speakers, scored "
         "by these trained models; the dashed line is the majority class. Intervals of two systems may overlap though "
-        "their "
-        "difference holds, for they are measured on the same turns.",
+        "their difference holds, for they are measured on the same turns.",
         "figure01": "Turns of each class in each session.",
         "figure11": f"Vectors of all modalities, scaled and concatenated, in two dimensions. {_pca_note(pca_split)}",
         "figure12": "Confusion matrix of the final system on the test turns of all folds: each cell gives the number "

@@ -209,8 +209,7 @@ def cautions(findings, evaluations, folds, turns, class_of, left_out, facts, cho
         (
             "Chance",
             f"The 95 % interval of the final system's WA is {sure['low']:.1f} to {sure['high']:.1f}: how it would "
-            "vary with other "
-            "dialogs of these speakers, scored by these trained models"
+            "vary with other dialogs of these speakers, scored by these trained models"
             + (
                 f". Taken from the folds instead, as if they were independent, it is {sure['fold_low']:.1f} to "
                 f"{sure['fold_high']:.1f}"
@@ -244,8 +243,7 @@ def cautions(findings, evaluations, folds, turns, class_of, left_out, facts, cho
     sessions = labelled.groupby("scenario")["session"].transform("nunique")
     known = (
         f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session plays "
-        "too. The "
-        f"scenario alone, without any clip, gives {findings['scenario']['wa']:.1f} % WA"
+        f"too. The scenario alone, without any clip, gives {findings['scenario']['wa']:.1f} % WA"
     )
     if {"scenario", "scenario_control"} <= set(evaluations):
         unknown, control = (
@@ -260,8 +258,7 @@ def cautions(findings, evaluations, folds, turns, class_of, left_out, facts, cho
             (
                 "Words",
                 f"WA of the final system is {words['seen']:.1f} % on turns whose words are also those of a training "
-                "turn, "
-                f"{words['unseen']:.1f} % on the others.",
+                f"turn, {words['unseen']:.1f} % on the others.",
             )
         )
     if final_system == "validation":
@@ -395,9 +392,8 @@ def setup(models, turns, class_of, scores, choices):
     combined = [c for c in COMBINATIONS if c in set(scores["combination"])]
     if combined:
         fusion = [
-            "early (scaled vectors) and late (softmax outputs), "
-            f"by {', '.join(COMBINATIONS[c] for c in combined)}; decided by "
-            f"{', '.join(CLASSIFIERS[c] for c in trained)}",
+            f"early (scaled vectors) and late (softmax outputs), by {', '.join(COMBINATIONS[c] for c in combined)}; "
+            f"decided by {', '.join(CLASSIFIERS[c] for c in trained)}",
             "late sum and product also by the plain argmax",
         ]
         lines.append(("Fusion", fusion))

@@ -38,8 +38,7 @@ KINDS = {"single": "Encoder alone", "early": "Early fusion", "late": "Late fusio
 GROUPS = {"seen": "words seen in training", "unseen": "words not seen in training"}
 BOOTSTRAP = (
     "by bootstrap over dialogs, drawn within sessions: other dialogs of these speakers, scored by these trained "
-    "models; neither "
-    "other speakers nor another training are in them"
+    "models; neither other speakers nor another training are in them"
 )
 MCNEMAR = "Alone right (McNemar)"
 P = "p"  # in `Table.digits`: a probability, which is never shown as 0
@@ -222,8 +221,7 @@ def interval_table(scores, intervals):
     several = wide["seed_sd"].notna().any(axis=None)
     caption = (
         f"WA and UA in percent with 95 % intervals. Pooled: over {_test_turns(scores)}, {BOOTSTRAP}. Mean of folds: "
-        "Student's t,"
-        " which takes the folds as independent, though their training parts overlap."
+        "Student's t, which takes the folds as independent, though their training parts overlap."
     )
     return Table(
         "intervals",
@@ -250,14 +248,10 @@ def comparison_table(comparisons):
     values.index = pd.MultiIndex.from_tuples(heads, names=["Compared with", "Role"])
     caption = (
         f"The final system less each of the {len(heads)} systems of the declared family, in points. p: sign flips of "
-        "whole "
-        "dialogs, two-sided, which takes dialogs as independent and says nothing of other speakers. Holds: yes where "
-        "p is "
-        f"below 0.05 after Holm's correction for all {len(heads)}. McNemar: exact, on turns that one of the two alone "
-        "has "
-        "right; it takes turns as independent, which those of a dialog are not, so its p is too small. Other fusions "
-        "have the "
-        "classifier that is best on validation, fold by fold."
+        "whole dialogs, two-sided, which takes dialogs as independent and says nothing of other speakers. Holds: yes "
+        f"where p is below 0.05 after Holm's correction for all {len(heads)}. McNemar: exact, on turns that one of "
+        "the two alone has right; it takes turns as independent, which those of a dialog are not, so its p is too "
+        "small. Other fusions have the classifier that is best on validation, fold by fold."
     )
     whole_numbers = {column: 0 for column in columns if column[1] in ("Final", "Other")}
     return Table("comparisons", caption, values, digits=whole_numbers | {c: P for c in columns if c[1].startswith("p")})
@@ -268,8 +262,7 @@ def breakdown(groups):
     kinds = groups[groups["grouping"].isin(["style", "words"])]
     caption = (
         "WA and UA in percent on kinds of test turns. Improvised and scripted: by the dialog. Words seen: a training "
-        "turn of the "
-        "same fold has the same words, so what they stand for may have been learned by heart."
+        "turn of the same fold has the same words, so what they stand for may have been learned by heart."
     )
     return _grouped("breakdown", caption, kinds, "Kind of turn", shown_systems(groups["system"]))
 
@@ -310,9 +303,8 @@ def subsets(scores, modalities):
     shown = [None if frame is None else frame.loc[rows].set_axis(heads) for frame in _over_seeds(both)]
     caption = (
         f"WA and UA in percent on {_test_turns(scores)}, of each subset of the modalities. Encoder alone: its own "
-        "softmax. Early "
-        "and late: mean over the trained classifiers and, of several modalities, the combinations, so that no choice "
-        "favours a subset."
+        "softmax. Early and late: mean over the trained classifiers and, of several modalities, the combinations, so "
+        "that no choice favours a subset."
     )
     return Table("subsets", caption, *shown)
 
@@ -339,9 +331,8 @@ def missing(scores, modalities):
     }
     caption = (
         f"WA and UA in percent on {_test_turns(scores)} when a modality is missing in all of them: mean over the "
-        "trained classifiers "
-        "and the combinations. Substituted: the training mean (ones in a product) stands for the modality in the "
-        "system of all."
+        "trained classifiers and the combinations. Substituted: the training mean (ones in a product) stands for the "
+        "modality in the system of all."
     )
     return Table("missing", caption, *_over_seeds(pd.DataFrame(columns)))
 
@@ -374,10 +365,8 @@ def calibration_table(scores, calibration):
     values["ECE (%)"] *= 100
     caption = (
         f"Probabilities on {_test_turns(scores)}, before and after calibration on the validation part of each fold "
-        "(temperature; "
-        "for the SVM, which has no probabilities before, a sigmoid a class). ECE: mean distance of confidence and "
-        "accuracy over 15 "
-        "bins. Brier score: 0 is best, 2 worst."
+        "(temperature; for the SVM, which has no probabilities before, a sigmoid a class). ECE: mean distance of "
+        "confidence and accuracy over 15 bins. Brier score: 0 is best, 2 worst."
         if rows
         else "There is no validation part to calibrate on, so no probabilities are calibrated."
     )
@@ -403,14 +392,12 @@ def protocols(evaluations):
     )
     caption = (
         "The same systems under each protocol: WA in percent on the test turns of all folds; of the final system with "
-        "its 95 % "
-        "interval by bootstrap over dialogs within sessions."
+        "its 95 % interval by bootstrap over dialogs within sessions."
     )
     if {"scenario", "scenario_control"} <= set(evaluations):
         caption += (
             " Scenario control tests the turns of scenario with as much training: their difference is what knowing "
-            "the plays "
-            "is worth."
+            "the plays is worth."
         )
     digits = {"Folds": 0, "Test turns": 0}
     return Table(
@@ -446,9 +433,8 @@ def encoders(path):
     modality, seeds = frame["modality"].iloc[0], frame["seed"].nunique()
     caption = (
         f"{MODALITY_TITLES[modality].capitalize()} encoders on one fold, trained on sessions {sessions['train']}, "
-        "validated on"
-        f" {sessions['val']}, tested on {sessions['test']}: cross-entropy loss, WA (the paper's accuracy) and UA in "
-        "percent,"
+        f"validated on {sessions['val']}, tested on {sessions['test']}: cross-entropy loss, WA (the paper's accuracy) "
+        "and UA in percent,"
         " and what the training cost" + (f"; mean ± spread of {seeds} seeds." if seeds > 1 else ".")
     )
     digits = {column: 3 for column in both.columns if column[1] == "Loss"} | {("Training", "Peak MB"): 0}
