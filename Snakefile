@@ -37,4 +37,4 @@ rule all:
         [models(modality) for modality in MODALITIES],
         predictions(SPLITS),
         expand(rules.make_tables.output, protocol=PROTOCOLS),
-        rules.make_protocols_table.output if len(PROTOCOLS) > 1 else [],
+        tables(f"results/{CORPUS}/{RUN}/tables", outputs.run_table_names(PROTOCOLS)),

@@ -3,11 +3,9 @@
 `simulated.py` is the corpus. Prints a Markdown table; progress goes to stderr.
 """
 
-import argparse
-
 import numpy as np
 from scipy.special import expit
-from simulated import CLASS_EFFECTS, DIALOG_SD, DIALOGS, draw_turns
+from simulated import CLASS_EFFECTS, DIALOG_SD, DIALOGS, draw_turns, read_options
 from tqdm import tqdm
 
 SYSTEMS = 20
@@ -21,10 +19,7 @@ ON_TEST, IN_EACH, ON_VALIDATION = (
 
 def main(arguments=None):
     """Simulate and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=4_000, help="simulated corpora (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (%(default)s)")
-    options = parser.parse_args(arguments)
+    options = read_options(__doc__, "simulated corpora", arguments)
     print(as_markdown(simulate(options.repetitions, options.seed)))
 
 

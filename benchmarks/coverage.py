@@ -3,7 +3,6 @@
 `simulated.py` is the corpus. Prints a Markdown table; progress goes to stderr.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
 
-from simulated import CLASS_EFFECTS, DIALOG_SD, DIALOGS, SPEAKER_SD, draw_turns, long_run
+from simulated import CLASS_EFFECTS, DIALOG_SD, DIALOGS, SPEAKER_SD, draw_turns, long_run, read_options
 
 from emofuse.statistics import count, intervals, measures, t_interval
 
@@ -24,10 +23,7 @@ CLASSES = len(CLASS_EFFECTS)
 
 def main(arguments=None):
     """Simulate and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=4_000, help="simulated corpora of each kind (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (%(default)s)")
-    options = parser.parse_args(arguments)
+    options = read_options(__doc__, "simulated corpora of each kind", arguments)
     print(as_markdown(simulate(options.repetitions, options.seed)))
 
 

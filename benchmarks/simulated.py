@@ -4,6 +4,7 @@ Each dialog, session, speaker and class is a number. All is drawn anew each time
 mix of classes (Dirichlet), and the effects that the odds of its turns share (normal).
 """
 
+import argparse
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,3 +59,11 @@ def long_run(speaker_effects=None, speaker_sd=0.0):
     odds = CLASS_EFFECTS[:, None, None] + speaker_effects[:, None] + spread
     recalls = expit(odds) @ (weights / weights.sum()) @ of_speaker
     return {"wa": recalls @ SHARES, "ua": recalls.mean()}
+
+
+def read_options(description, corpora, arguments=None):
+    """What a simulation is started with: `repetitions` of the `corpora`, and the `seed`."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--repetitions", type=int, default=4_000, help=f"{corpora} (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (%(default)s)")
+    return parser.parse_args(arguments)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from report_inputs import CLASSES, make_inputs
 
+from emofuse.calibration import error_of_bins
 from emofuse.errors import EmofuseError
 from emofuse.figures import (
-    calibration_error,
     colours,
     confusion_matrix,
     draw_accuracy,
@@ -185,4 +185,4 @@ def test_reliability_diagrams(made):
     drawn = reliability[(reliability["system"] == "chosen") & (reliability["when"] == "after") & (reliability["n"] > 0)]
     assert any(np.array_equal(line.get_ydata(), 100 * drawn["accuracy"]) for line in figure.axes[3].lines)
     bins = pd.DataFrame({"n": [30, 10], "confidence": [0.9, 0.5], "accuracy": [0.8, 0.7]})
-    assert calibration_error(bins) == pytest.approx(0.125)
+    assert error_of_bins(bins["n"], bins["confidence"], bins["accuracy"]) == pytest.approx(0.125)

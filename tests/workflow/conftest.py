@@ -52,11 +52,16 @@ class Project:
             else:
                 shutil.copy(source, folder / name)
 
+    @classmethod
+    def at(cls, folder):
+        """The project that is in a folder already."""
+        project = object.__new__(cls)
+        project.folder = folder
+        return project
+
     def copy(self, folder):
         """A copy with all results, times and records, for tests that change them."""
-        copy = object.__new__(Project)
-        copy.folder = shutil.copytree(self.folder, folder, symlinks=True)
-        return copy
+        return Project.at(shutil.copytree(self.folder, folder, symlinks=True))
 
     def write_config(self, name, config):
         (self.folder / name).write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -110,6 +115,4 @@ def finished(tmp_path_factory, worker_id, testrun_uid):
             done = project.snakemake("all", "paper")
             assert done.returncode == 0, done.stdout[-20_000:]
             project.folder.rename(shared)
-    finished = object.__new__(Project)
-    finished.folder = shared
-    return finished.copy(tmp_path_factory.mktemp("copy") / "project")
+    return Project.at(shared).copy(tmp_path_factory.mktemp("copy") / "project")

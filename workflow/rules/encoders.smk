@@ -41,6 +41,11 @@ def validation_rule(wildcards):
     return "previous_session" if wildcards.split == SELECTION else config["validation"]["rule"]
 
 
+def split_files(splits):
+    """The files of some splits."""
+    return expand("results/<corpus>/<run>/splits/{split}.parquet", split=splits)
+
+
 def drawn_by(wildcards):
     """The seed of a split in which turns or dialogs are drawn; None for the others, which depend on no seed."""
     drawn = (
@@ -51,7 +56,7 @@ def drawn_by(wildcards):
 
 def scenario_groups(wildcards):
     """The group of each play, for the splits that go by it."""
-    by_scenario = protocols.parse_split(wildcards.split).protocol in ("scenario", "scenario_control")
+    by_scenario = protocols.parse_split(wildcards.split).protocol in protocols.BY_SCENARIO
     return protocols.scenario_groups(map(release.scenario_of, DIALOGS)) if by_scenario else {}
 
 

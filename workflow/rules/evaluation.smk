@@ -8,7 +8,7 @@ def predictions(splits):
 
 rule evaluate:
     input:
-        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[w.protocol]),
+        splits=lambda w: split_files(SPLITS_OF[w.protocol]),
         predictions=once_chosen(lambda w: predictions(SPLITS_OF[w.protocol])),
     output:
         scores="results/<corpus>/<run>/evaluation/{protocol}/scores.parquet",
@@ -50,7 +50,7 @@ use rule evaluate as evaluate_fold with:
 
 rule assess:
     input:
-        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[w.protocol]),
+        splits=lambda w: split_files(SPLITS_OF[w.protocol]),
         predictions=once_chosen(lambda w: predictions(SPLITS_OF[w.protocol])),
         words="results/<corpus>/words.parquet" if "text" in MODALITIES else [],
     output:

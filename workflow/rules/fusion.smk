@@ -26,20 +26,15 @@ def held_out(wildcards):
     return [] if wildcards.classifier == "argmax" else cross_fits(wildcards.split)
 
 
-def split_files(splits):
-    """An input function: the files of the splits that `splits(wildcards)` names."""
-    return lambda wildcards: [f"results/{CORPUS}/{RUN}/splits/{split}.parquet" for split in splits(wildcards)]
-
-
 rule classify:
     input:
         split="results/<corpus>/<run>/splits/{split}.parquet",
         embeddings=behind(EMBEDDING, lambda w: [w.split]),
         trainings=behind(f"{ENCODER}/training.json", lambda w: [w.split]),
-        refit_split=split_files(refits),
+        refit_split=lambda w: split_files(refits(w)),
         refit_embeddings=behind(EMBEDDING, refits),
         refit_trainings=behind(f"{ENCODER}/training.json", refits),
-        held_out_splits=split_files(held_out),
+        held_out_splits=lambda w: split_files(held_out(w)),
         held_out_embeddings=behind(EMBEDDING, held_out),
         held_out_trainings=behind(f"{ENCODER}/training.json", held_out),
     output:

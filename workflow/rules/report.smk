@@ -71,7 +71,7 @@ FIGURE_SPLIT = next(s for s in SPLITS_OF[PRIMARY] if protocols.parse_split(s).se
 
 rule make_tables:
     input:
-        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[w.protocol]),
+        splits=lambda w: split_files(SPLITS_OF[w.protocol]),
         evaluation=once_chosen(lambda w: evaluation(w.protocol)),
         selection=comparisons(COMPARED),
     output:
@@ -109,7 +109,7 @@ use rule make_tables as make_fold_tables with:
 
 rule make_protocols_table:
     input:
-        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
+        splits=split_files(SPLITS),
         evaluations=once_chosen(lambda w: [path for protocol in PROTOCOLS for path in evaluation(protocol)]),
     output:
         tables(f"results/{CORPUS}/{RUN}/tables", [outputs.PROTOCOLS_TABLE]),
@@ -144,7 +144,7 @@ for split in SPLITS:
 
 rule make_figures:
     input:
-        splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[PRIMARY]),
+        splits=split_files(SPLITS_OF[PRIMARY]),
         histories=lambda w: runs(f"{ENCODER}/history.parquet", SPLITS_OF[PRIMARY]),
         embeddings=lambda w: [
             EMBEDDING.format(modality=m, encoder=encoder_of(m), split=FIGURE_SPLIT, seed=SEEDS[0]) for m in MODALITIES
@@ -176,7 +176,7 @@ rule make_report:
     input:
         turns="results/<corpus>/turns.parquet",
         problems="results/<corpus>/problems.tsv",
-        splits=expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS),
+        splits=split_files(SPLITS),
         embeddings=lambda w: runs(EMBEDDING, SPLITS_OF[PRIMARY]),
         trainings=lambda w: sorted(
             {
@@ -212,7 +212,7 @@ rule make_report:
 
 rule make_paper:
     input:
-        splits=lambda w: expand("results/<corpus>/<run>/splits/{split}.parquet", split=SPLITS_OF[PRIMARY]),
+        splits=split_files(SPLITS_OF[PRIMARY]),
         evaluation=once_chosen(lambda w: evaluation(PRIMARY)),
         selection=comparisons(MODALITIES if SELECTION else []),
         numbers=str(RESOURCES / "paper_numbers.tsv"),

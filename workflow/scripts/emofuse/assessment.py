@@ -170,7 +170,7 @@ def groups_table(folds, facts, systems, seen, classes):
     for grouping, labels in groupings.items():
         for group in sorted(labels.dropna().unique()):
             mask = (labels == group).to_numpy()
-            of_group = [_rows(fold, mask) for fold in folds]
+            of_group = [fold.where(mask) for fold in folds]
             values = statistics.scores(count(of_group, facts[mask], systems, classes))
             for number, system in enumerate(systems):
                 rows.append(
@@ -178,12 +178,6 @@ def groups_table(folds, facts, systems, seen, classes):
                     | {measure: values[measure][number].mean() for measure in ("wa", "ua")}
                 )
     return pa.Table.from_pylist(rows)
-
-
-def _rows(fold, mask):
-    """A Fold of the turns of a mask, with predictions alone."""
-    said = {system: indices[mask] for system, indices in fold.predictions.items()}
-    return type(fold)(fold.turns[mask], fold.parts[mask], fold.truth[mask], said)
 
 
 def calibration_table(folds, systems):

@@ -30,8 +30,12 @@ def reliability(probabilities, truth, bins=15):
 
 def expected_calibration_error(probabilities, truth, bins=15):
     """Mean distance of accuracy and confidence over the bins of `reliability`, weighted by turns (Guo et al. 2017)."""
-    turns, confidence, accuracy = reliability(probabilities, truth, bins)
-    return float(np.nansum(turns * np.abs(accuracy - confidence)) / turns.sum())
+    return error_of_bins(*reliability(probabilities, truth, bins))
+
+
+def error_of_bins(turns, confidence, accuracy):
+    """Expected calibration error, a fraction, of bins as of `reliability`."""
+    return float(np.nansum(turns * np.abs(accuracy - confidence)) / np.sum(turns))
 
 
 def brier(probabilities, truth):

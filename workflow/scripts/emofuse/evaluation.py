@@ -37,7 +37,10 @@ class Fold:
 
     def part(self, name):
         """The fold with the turns of one part alone."""
-        rows = self.parts == name
+        return self.where(self.parts == name)
+
+    def where(self, rows):
+        """The fold with the turns of an (n,) bool mask alone."""
         return Fold(
             self.turns[rows],
             self.parts[rows],

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.decomposition import PCA
 
+from emofuse.calibration import error_of_bins
 from emofuse.errors import EmofuseError
 from emofuse.fusion import align, combine, scale
 from emofuse.outputs import (
@@ -368,7 +369,7 @@ def draw_reliability(reliability):
             ]
             if bins.empty:
                 continue
-            errors.append(f"{100 * calibration_error(bins):.1f}")
+            errors.append(f"{100 * error_of_bins(bins['n'], bins['confidence'], bins['accuracy']):.1f}")
             axes.plot(100 * bins["confidence"], 100 * bins["accuracy"], color=colour, linewidth=1, label=when)
             sizes = 60 * bins["n"] / reliability["n"].max()
             axes.scatter(100 * bins["confidence"], 100 * bins["accuracy"], s=6 + sizes, color=colour, linewidths=0)
@@ -381,11 +382,6 @@ def draw_reliability(reliability):
     panels[0, 0].set_ylabel("accuracy (%)")
     _legend_above(figure, panels[0, 0], columns=2)
     return figure
-
-
-def calibration_error(bins):
-    """Expected calibration error of a reliability diagram's bins, a fraction."""
-    return ((bins["accuracy"] - bins["confidence"]).abs() * bins["n"]).sum() / bins["n"].sum()
 
 
 def _axes(rows=1, columns=1, *, figsize, **sharing):

@@ -74,9 +74,8 @@ def _explain_slurm_limits():
         return f"raise set-resources: {rule}: {{{resource}: ...}} in profiles/slurm/config.yaml"
 
     def explain(*_):
-        signal.signal(
-            signal.SIGTERM, signal.SIG_IGN
-        )  # SLURM sends a second one at once: to the job's step, and to the job
+        # SLURM sends a second one at once: to the job's step, and to the job.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         # PyTorch's handler would raise in here: the processes that load its batches get the SIGTERM too.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if os.getpid() == pid:  # and not in a process forked from it
