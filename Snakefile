@@ -8,12 +8,23 @@ snakemake --cores 8 session3                                                 one
 snakemake --cores 8 paper                                                    the paper's tables and figures, by number
 """
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-configfile: "config/config.yaml"
+# The project's own is always the base, wherever Snakemake works (--directory); a file of that name there is layered over it.
+BASE_CONFIG = f"{workflow.basedir}/config/config.yaml"
+
+
+configfile: BASE_CONFIG
+
+
+if os.path.exists("config/config.yaml") and not os.path.samefile("config/config.yaml", BASE_CONFIG):
+
+    configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -1,6 +1,8 @@
 """The config: every mistake is named with its key and its remedy, and the shipped files are valid."""
 
 import copy
+import datetime
+import math
 from pathlib import Path
 
 import pytest
@@ -165,7 +167,7 @@ def test_class_sets(config):
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(-1, "-1 is less than or equal to"), ([1.0, "x"], "'x' is not of type number"), ("1e-1", "write 1.0e-1")],
+    [(-1, "-1 must be above 0"), ([1.0, "x"], "'x' is not of type number"), ("1e-1", "write 1.0e-1")],
 )
 def test_a_setting_or_a_list_of_them(config, value, said):
     config["classifiers"]["svm"]["C"] = value
@@ -183,6 +185,76 @@ def schema_keys(entry, path=""):
         name = f"{path}.{key}".lstrip(".")
         inner = list(schema_keys(value, name))
         yield from inner if inner else [name]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (("seeds",), [202401011230], "seeds.0: 202401011230 must be at most 4294967295"),
+        (
+            ("run",),
+            1,
+            "run: 1 is not of type string (YAML reads it as a number; if it is meant as text, put it in quotes)",
+        ),
+        (
+            ("run",),
+            datetime.date(2026, 1, 1),
+            "run: datetime.date(2026, 1, 1) is not of type string (YAML reads it as a date",
+        ),
+        (("corpus", "name"), True, "corpus.name: True is not of type string (YAML reads it as true or false"),
+        (("subset",), False, "subset: False is none of all, improvised, scripted (YAML reads it as true or false"),
+        (
+            ("classifiers",),
+            {"mlp": "null"},
+            "classifiers.mlp: 'null' is not of type object (--config reads what stands",
+        ),
+        (("training", "threads"), 2.0, "training.threads: 2.0 is not of type integer (write 2)"),
+        (("training", "threads"), 10**9, "training.threads: 1000000000 must be at most 1024"),
+        (("validation", "share"), math.nan, "validation.share: nan is not of type number"),
+        (("classifiers", "svm", "C"), math.inf, "classifiers.svm.C: inf is none of: number, a list of these"),
+        (("encoders", "text", "bert", "learning_rate"), 20, "encoders.text.bert.learning_rate: 20 must be at most 1"),
+        (("encoders", "audio", "ast", "max_seconds"), 0.1, "max_seconds: 0.1 must be at least 0.25"),
+        (("corpus", "root"), "a\nb", "corpus.root: 'a\\nb' holds a character that cannot be printed"),
+        (("corpus", "name"), "x" * 61, "is not allowed here (a name here becomes part of file names"),
+        ((), {"on": 1, True: 2, 3: 4}, "unknown key '3' (known ones: "),
+        (
+            ("classes",),
+            {True: ["neu"], "b": ["ang"]},
+            "classes: True is not of type string (YAML reads it as true or false",
+        ),
+    ],
+)
+def test_the_cause_and_the_cure_are_said(config, key, value, said):
+    place = config
+    for name in key[:-1]:
+        place = place[name]
+    if key:
+        place[key[-1]] = value
+    else:
+        place.update(value)
+    assert said in message(config)
+
+
+def test_null_on_the_command_line_is_text(config):
+    config["fusion"]["video"] = "null"
+    said = choices(config)
+    assert (
+        "there is no encoder 'null' under encoders.video" in said
+        and "--config reads what stands in braces as text" in said
+    )
+
+
+@pytest.mark.parametrize("path", ["/data/{x}/release", "/data/<corpus>/release", "/data/a{b"])
+def test_a_path_that_snakemake_would_change_is_refused_by_name(config, path, tmp_path):
+    config["corpus"]["root"] = path
+    assert f"corpus.root: {path}: Snakemake takes " in choices(config) and "ln -s" in choices(config)
+    config["corpus"]["root"] = "/data/a<3 b> c>/it's $x"  # nothing that Snakemake knows
+    check_choices(config)
+    folder = tmp_path / "{bert}"
+    folder.mkdir()
+    config["encoders"]["text"]["bert"]["model"] = str(folder)
+    with pytest.raises(EmofuseError, match=r"encoders\.text\.bert\.model: .* a placeholder"):
+        check_local_models(config, {})
 
 
 def test_readme_explains_every_key():

@@ -1,7 +1,8 @@
-"""A full or read-only disk is told from other failures, whoever wrote."""
+"""A disk that is full, read-only, failing or another user's is told from other failures, whoever wrote."""
 
 import errno
 import os
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertTokenizerFast
 
-from emofuse.disk import disk_fault
+from emofuse.disk import disk_fault, refuse_future
+from emofuse.errors import EmofuseError
 from emofuse.store import write_parquet
 from small_disk import remount, small_disk
 
@@ -50,6 +52,30 @@ def test_a_read_only_disk_and_a_used_up_quota(tmp_path):
     assert disk_fault(quota, tmp_path).startswith("a disk quota is used up ([Errno 122]")
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EACCES, os.strerror(errno.EACCES)), KeyError("x"), RuntimeError("x")])
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "a file or folder is another user's and not shared ([Errno 13] Permission denied: 'some/file'"),
+        (errno.EIO, "a disk, or the network to it, fails ([Errno 5]"),
+    ],
+)
+def test_what_may_not_or_cannot_be_read_is_not_called_gone(number, said):
+    message = disk_fault(OSError(number, os.strerror(number), "some/file"), ".")
+    assert message.startswith(said) and "elete" not in message and "not there" not in message
+
+
+def test_files_dated_in_the_future_are_named_together(tmp_path):
+    paths = [tmp_path / name for name in ("now", "soon", "late", "later")]
+    for days, path in zip((0, 0, 2, 300), paths, strict=True):
+        path.touch()
+        os.utime(path, (time.time() + days * 86_400 + (path.name == "soon") * 5,) * 2)
+    refuse_future([*paths[:2], tmp_path / "missing"])
+    with pytest.raises(
+        EmofuseError, match=r"dated in the future: 2; this machine's clock says(?s:.*)late (?s:.*)later "
+    ):
+        refuse_future(paths)
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), RuntimeError("x"), OSError("x")])
 def test_other_failures_are_not_the_disks(error):
     assert disk_fault(error, ".") is None

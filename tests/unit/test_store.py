@@ -1,6 +1,9 @@
 """Files are written whole or not at all; what was cut short is told by name; what killed jobs left goes."""
 
 import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -14,6 +17,47 @@ WRITERS = {
     "rows.tsv": (lambda path: store.write_tsv(path, [{"turn": "a", "note": ""}], COLUMNS), store.read_tsv),
     "record.json": (lambda path: store.write_json(path, {"epochs": 3}), store.read_json),
 }
+
+
+@contextmanager
+def as_another_user(folder):
+    """Within it root is nobody, to whom the folder is given, for root may read everything."""
+    if os.geteuid():
+        yield
+        return
+    os.chown(folder, 65_534, 65_534)
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_that_may_not_be_read_is_not_called_damaged(name):
+    write, read = WRITERS[name]
+    with tempfile.TemporaryDirectory() as folder, as_another_user(folder):
+        path = Path(folder) / name
+        write(path)
+        path.chmod(0o000)
+        with pytest.raises(PermissionError, match=name):
+            read(path)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_private_files_get_the_permissions_of_new_ones(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        with store.whole_folder(tmp_path / "encoder") as partial:
+            (partial / "processor").mkdir()
+            for name in ("model.safetensors", "processor/private", "config.json"):
+                (partial / name).touch(0o600 if name != "config.json" else 0o666)
+        with store.whole(tmp_path / "head.safetensors") as partial:
+            partial.touch(0o600)
+    finally:
+        os.umask(before)
+    files = {path: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(files) == 4 and set(files.values()) == {mode}
 
 
 @pytest.mark.parametrize("name", WRITERS)

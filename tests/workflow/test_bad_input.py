@@ -1,5 +1,8 @@
 """A user's mistake ends with a message that says what, where and what to do; never a traceback, nothing half-written."""
 
+import os
+import time
+
 import pytest
 import yaml
 
@@ -23,6 +26,46 @@ def tree(project):
     root = release_tree.make_release(project.folder / "release")
     project.write_config("tree.yaml", {"corpus": {"name": "small", "root": str(root)}})
     return root
+
+
+def test_the_base_config_is_read_from_wherever_snakemake_works(project, tmp_path):
+    """Also from a folder with a config of its own, which is layered over it."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "config").mkdir(parents=True)
+    project.write_config("mine.yaml", {"run": "mine", "encoders": {"audio": {"wav2vec2": {"epochs": 3}}}})
+    arguments = ("--dry-run", "--directory", str(elsewhere))
+    output = refused(project, *arguments, configs=[str(project.folder / "mine.yaml")])
+    assert "corpus.root is not set" in output and "required" not in output
+    (elsewhere / "config/config.yaml").write_text("corpus: {root: /no/such/place}\n")
+    output = refused(project, *arguments, configs=[str(project.folder / "mine.yaml")])
+    assert "corpus.root is /no/such/place, which does not exist" in output
+
+
+def test_a_refusal_is_told_however_quiet_snakemake_is(project, tree):
+    assert "error: corpus.root is not set" in refused(project, "--quiet", "all")
+    labels = release.label_path(tree, DIALOG)
+    labels.write_text(labels.read_text().replace("[0.5000 - 1.5000]", "[1.5000 - 0.5000]"))
+    output = refused(project, "--quiet", "all", "--", "results/small/turns.parquet", configs=["tree.yaml"])
+    assert "\nerror: Errors in label files: 1" in output and "no interval" in output
+    assert output.rstrip().endswith("log: results/small/logs/index_turns.log")
+
+
+def test_a_release_dated_in_the_future_is_refused_before_any_job(project, tree):
+    path = release.dialog_wav_path(tree, DIALOG)
+    os.utime(path, (time.time() + 86_400,) * 2)
+    output = refused(project, "--dry-run", configs=["tree.yaml"])
+    assert "Files dated in the future: 1" in output and path.name in output and "touch" in output
+
+
+@pytest.mark.parametrize("name", ["pro{x}ject", "re<corpus>lease"])
+def test_folders_that_snakemake_would_misread_are_refused_by_name(project, tree, name):
+    folder = project.folder.rename(project.folder.with_name(name))
+    moved = type(project).at(folder)
+    moved.write_config("tree.yaml", {"corpus": {"name": "small", "root": str(folder / "release")}})
+    assert name in refused(moved, "--dry-run", configs=["tree.yaml"])
+    if "{" not in name:  # a project may lie there, for paths in it are relative
+        moved.write_config("tree.yaml", {"corpus": {"name": "small", "root": "release"}})
+        assert moved.planned("results/small/turns.parquet", configs=["tree.yaml"]) == {"index_turns": 1}
 
 
 def check(project, **arguments):

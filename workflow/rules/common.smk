@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 from snakemake.utils import validate
 
 # Relative, or all that was made of them would be made again once the project's folder has moved.
@@ -15,10 +16,16 @@ RESOURCES = Path(os.path.relpath(Path(workflow.basedir) / "resources"))
 SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from emofuse import clip_files, configuration, demo_plan, fingerprint as fingerprints, hub, outputs, protocols, release
-from emofuse import systems
-from emofuse.disk import require_writable
+from emofuse import clip_files, configuration, demo_plan, fingerprint as fingerprints, hub, job, outputs, protocols
+from emofuse import release, systems
+from emofuse.disk import refuse_future, require_writable
 from emofuse.errors import EmofuseError
+
+# With `--quiet all` Snakemake prints no error either, nor the log of a failed job: what a user can mend is told all the same, by
+# us, and by the jobs (`job` looks for this variable, which they inherit).
+SILENT = bool(workflow.output_settings and Quietness.ALL in (workflow.output_settings.quiet or ()))
+if SILENT:
+    os.environ[job.TELL] = "1"
 
 
 def mistakes_as_messages(function, *arguments):
@@ -26,10 +33,16 @@ def mistakes_as_messages(function, *arguments):
     try:
         return function(*arguments)
     except EmofuseError as error:
-        raise WorkflowError(str(error)) from None
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename} cannot be used: {error.strerror}"
+    if SILENT:
+        print(f"error: {message}", file=sys.stderr)
+    raise WorkflowError(message)
 
 
 SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
+mistakes_as_messages(configuration.require_plain_folder, workflow.basedir, RESOURCES)
 configuration.drop_nulls(config)
 mistakes_as_messages(configuration.check_config, config, SCHEMA)
 validate(config, str(SCHEMA))
@@ -96,6 +109,7 @@ def corpus_dialogs():
     if corpus["root"] is None and (DOWNLOAD or not workflow.is_main_process):
         return Path(), []
     root = Path(DEMO_RELEASE) if GENERATED else release.find_root(corpus["root"])
+    configuration.require_plain("corpus.root", root)
     if corpus["dialogs"]:
         names = sorted(release.read_dialog_list(corpus["dialogs"], SESSIONS))
         if GENERATED and not set(names) <= set(demo_plan.DIALOGS):
@@ -107,8 +121,10 @@ def corpus_dialogs():
 
 
 ROOT, DIALOGS = mistakes_as_messages(corpus_dialogs)
-if workflow.is_main_process and not GENERATED and not DOWNLOAD and config["corpus"]["on_missing"] == "error":
-    mistakes_as_messages(release.require_files, ROOT, DIALOGS)
+if workflow.is_main_process and not GENERATED and not DOWNLOAD:
+    if config["corpus"]["on_missing"] == "error":
+        mistakes_as_messages(release.require_files, ROOT, DIALOGS)
+    mistakes_as_messages(refuse_future, release.files(ROOT, DIALOGS))
 
 
 SPLITS_OF = {protocol: protocols.split_names(protocol, SESSIONS, DIALOGS) for protocol in PROTOCOLS}

@@ -1,5 +1,7 @@
 """Checks the config against its schema and against itself, with messages that name the key, the fault and the remedy."""
 
+import datetime
+import math
 import re
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,6 +11,7 @@ import yaml
 
 from emofuse import systems
 from emofuse.class_sets import CLASS_SETS
+from emofuse.disk import refuse_future
 from emofuse.errors import EmofuseError, listing
 from emofuse.protocols import UNVALIDATED
 
@@ -20,6 +23,27 @@ LEAKS = {
     "epoch_on_test": "the epoch of every encoder of the folds is chosen on the fold's test part",
     "final_system_on_test": "the final system is chosen on the test parts that it is scored on",
 }
+
+
+# What Snakemake would replace in a path: {wildcards}, and <pathvars> as its own regular expression finds them.
+PLACEHOLDER = re.compile(r"[{}]|<[a-z][a-z0-9_]*>")
+
+
+def _is_integer(_, value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_, value):
+    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# JSON's integers are 8.0 too, on which range() fails, and its numbers have no nan or infinity, but YAML's have.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
 
 
 def classes(config):
@@ -69,8 +93,8 @@ def leaks(config):
 
 def check_config(config, schema):
     """Raise EmofuseError listing every key of `config` (nested dict) that the JSON schema file `schema` does not allow."""
-    schema = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda e: list(map(str, e.path)))
+    schema = yaml.load(Path(schema).read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    errors = sorted(_Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path)))
     if errors:
         raise EmofuseError("the config is not valid:\n" + listing(map(_explain, errors)))
 
@@ -78,6 +102,7 @@ def check_config(config, schema):
 def check_choices(config):
     """Raise EmofuseError for settings that are valid one by one but do not go together (config with its defaults set)."""
     problems = [f"{key}: none is left" for key in ("fusion", "classifiers") if not config[key]]
+    problems += placeholders({f"corpus.{key}": config["corpus"][key] for key in ("root", "dialogs")})
     if config["run"] in RESERVED:
         problems.append(f"run: '{config['run']}' is a folder of the corpus; name the run otherwise")
     if config["figure_fold"] not in config["corpus"]["sessions"]:
@@ -99,7 +124,9 @@ def check_choices(config):
                 problems.append(f"fusion.{modality}: {name}: there is no encoder under encoders.{modality}")
         elif name not in known:
             hint = _nearest(name, known) or f"known ones: {', '.join(sorted(known)) or 'none'}"
-            problems.append(f"fusion.{modality}: there is no encoder '{name}' under encoders.{modality} ({hint})")
+            problems.append(
+                f"fusion.{modality}: there is no encoder '{name}' under encoders.{modality} ({hint}){_hint(name, 'null')}"
+            )
         if "chosen" in known:
             problems.append(f"encoders.{modality}.chosen: 'chosen' stands for the encoder that was chosen; rename it")
     if config["selection"] and config["selection"]["fold"] not in config["corpus"]["sessions"]:
@@ -161,18 +188,54 @@ def _validation_problems(config):
     return problems
 
 
+def placeholders(paths):
+    """A line for each of some paths, {config key: path or None}, in which Snakemake would take a part for a placeholder.
+
+    It has no way to write such a path otherwise.
+    """
+    return [
+        f"{key}: {path}: Snakemake takes {PLACEHOLDER.search(str(path))[0]} in a path for a placeholder; make a link to it"
+        " whose path has no braces or angle brackets (ln -s) and name that"
+        for key, path in paths.items()
+        if path is not None and PLACEHOLDER.search(str(path))
+    ]
+
+
+def require_plain(key, path):
+    """Raise EmofuseError if Snakemake would take a part of a path, the value of a config key, for a placeholder."""
+    if problems := placeholders({key: path}):
+        raise EmofuseError(problems[0])
+
+
+def require_plain_folder(project, resources):
+    """Raise EmofuseError where Snakemake cannot find the scripts of the project in its folder, or the files of its resources.
+
+    It looks for placeholders in the absolute path of a script, and in the path of a file as it is given.
+    """
+    if re.search("[{}]", str(project)) or PLACEHOLDER.search(str(resources)):
+        raise EmofuseError(
+            f"the project lies in {project}: Snakemake takes what stands there in braces or angle brackets for placeholders;"
+            " move the project to a folder without them"
+        )
+
+
 def check_local_models(config, made):
     """Raise EmofuseError for encoders of the run whose `model` is a path to no folder; those in `made` are made later."""
     problems = []
     for modality, name in [(m, name) for m, names in candidates(config).items() for name in names]:
         model = config["encoders"][modality][name]["model"]
+        key = f"encoders.{modality}.{name}.model"
         if is_path(model) and model not in made and not Path(model).is_dir():
             problems.append(
-                f"encoders.{modality}.{name}.model: {model}: no such folder (it should hold config.json, model.safetensors"
+                f"{key}: {model}: no such folder (it should hold config.json, model.safetensors"
                 " and the processor's files); put it there, or name a Hub id"
             )
+        elif Path(model).is_dir() and model not in made:
+            files = sorted(Path(model).iterdir())
+            problems += placeholders({key: next((path for path in files if PLACEHOLDER.search(path.name)), model)})
+            refuse_future(files)
     if problems:
-        raise EmofuseError("encoders are missing:\n" + listing(problems))
+        raise EmofuseError("encoders cannot be used:\n" + listing(problems))
 
 
 def is_path(model):
@@ -183,18 +246,27 @@ def is_path(model):
 def _explain(error):
     """One line for one jsonschema error."""
     where = ".".join(map(str, error.absolute_path)) or "top level"
-    value = error.instance
+    value, shown = error.instance, _shown(error.instance)
     if error.validator == "oneOf":  # what is wrong with it within the alternative that it is of a kind with
-        inner = [fault for fault in error.context if fault.path or fault.validator not in ("type", "const")]
+        inner = [
+            fault
+            for fault in error.context
+            if fault.path or "propertyNames" in fault.schema_path or fault.validator not in ("type", "const")
+        ]
         if inner and not (isinstance(value, str) and inner[0].validator == "pattern"):
             return _explain(inner[0])
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
-        unknown = sorted(set(value) - set(known))
-        hints = [f"'{key}' ({_nearest(key, known) or 'known ones: ' + ', '.join(known)})" for key in unknown]
+        unknown = sorted(set(value) - set(known), key=str)
+        hints = [
+            f"{_shown(str(key))} ({_nearest(key, known) or 'known ones: ' + ', '.join(known)}){_hint(key, 'string')}"
+            for key in unknown
+        ]
         return f"{where}: unknown key {', '.join(hints)}"
+    if error.validator == "pattern" and not value.isprintable():
+        return f"{where}: {shown} holds a character that cannot be printed"
     if error.validator == "pattern":
-        return f"{where}: '{value}' is not allowed here ({error.schema.get('description', error.message)})"
+        return f"{where}: {shown} is not allowed here ({error.schema.get('description', error.message)})"
     if (
         error.validator in ("type", "oneOf")
         and isinstance(value, str)
@@ -206,21 +278,50 @@ def _explain(error):
         )
         return f"{where}: YAML reads {value} as text, not as a number; write {mended}"
     if error.validator == "type":
-        hint = " (--config reads what stands in braces as text; put it into a file for --configfile)"
         wanted = error.validator_value
-        return (
-            f"{where}: {value!r} is not of type {wanted}{hint if isinstance(value, str) and wanted != 'object' else ''}"
-        )
+        wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
+        return f"{where}: {shown} is not of type {wanted}{_hint(value, wanted)}"
     if error.validator == "enum":
-        return f"{where}: {value!r} is none of {', '.join(map(str, error.validator_value))}"
+        allowed = ", ".join(map(str, error.validator_value))
+        return f"{where}: {shown} is none of {allowed}{_hint(value, 'string')}"
     if error.validator == "oneOf":
         choices = [choice.get("const", choice.get("type")) for choice in error.validator_value]
         described = {None, "object"} & set(choices)
         allowed = error.schema["description"] if described else ", ".join(choices).replace("array", "a list of these")
-        return f"{where}: {value!r} is none of: {allowed}"
+        return f"{where}: {shown} is none of: {allowed}{_hint(value, 'string' if described else 'number')}"
     if error.validator == "minItems":
         return f"{where}: at least {error.validator_value} must be named"
-    return f"{where}: {error.message}"
+    if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
+        bound = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+        return f"{where}: {shown} must be {bound[error.validator]} {error.validator_value}"
+    return f"{where}: {_shorten(error.message)}"
+
+
+def _hint(value, wanted):
+    """What YAML, or Snakemake's --config, made of a value that was meant otherwise; '' where that is not to be seen."""
+    if isinstance(value, str):
+        try:
+            reading = yaml.safe_load(value) if wanted != "string" and len(value) < 100 else value
+        except (yaml.YAMLError, ValueError, RecursionError):
+            reading = value
+        if not isinstance(reading, str):
+            return " (--config reads what stands in braces as text; put it into a file for --configfile)"
+    elif "string" in wanted and not isinstance(value, dict | list | None):
+        kinds = {bool: "true or false", int: "a number", float: "a number", datetime.date: "a date"}
+        kind = next((name for kind, name in kinds.items() if isinstance(value, kind)), None)
+        return f" (YAML reads it as {kind}; if it is meant as text, put it in quotes)" if kind else ""
+    elif wanted == "integer" and isinstance(value, float) and value.is_integer():
+        return f" (write {value:.0f})"
+    return ""
+
+
+def _shown(value):
+    """A value as it stands in a message."""
+    return _shorten(f"'{value}'" if isinstance(value, str) and value.isprintable() else repr(value))
+
+
+def _shorten(text, most=200):
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _nearest(key, known):

@@ -1,18 +1,25 @@
-"""Says in plain words that a job failed because a disk is full, over its quota or read-only."""
+"""Says in plain words that a job failed because of a disk: full, over its quota, read-only, failing, another user's."""
 
 import errno
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
-from emofuse.errors import EmofuseError
+from emofuse.errors import EmofuseError, listing
 
 # What is wrong, and what to do about it.
 FAULTS = {
     errno.ENOSPC: ("a disk is full", "Make space"),
     errno.EDQUOT: ("a disk quota is used up", "Make space, or have the quota raised"),
     errno.EROFS: ("a file system is read-only", "Make it writable (mount it anew)"),
+    errno.EACCES: ("a file or folder is another user's and not shared", "Have its owner give you access (chmod g+rwX)"),
+    errno.EPERM: ("a file or folder is another user's and not shared", "Have its owner give you access (chmod g+rwX)"),
+    errno.EIO: ("a disk, or the network to it, fails", "Mend it"),
+    errno.ESTALE: ("the network to a disk has failed", "Mount it anew"),
 }
 
 
@@ -39,6 +46,24 @@ def require_writable(folder):
         raise EmofuseError(
             f"{place} cannot be written to: its file system is read-only, or it belongs to another user. Make it writable, or"
             " start in another copy of the project, and run the same command again."
+        )
+
+
+def refuse_future(paths, slack=60):
+    """Raise EmofuseError where files are dated in the future, by more than `slack` seconds.
+
+    Snakemake takes what is made from them for older than they are, and refuses it only after each job has run.
+    """
+    now, late = time.time(), []
+    for path in paths:
+        with suppress(OSError):  # what is missing is told elsewhere
+            if (seconds := os.stat(path).st_mtime) > now + slack:
+                late.append(f"{path} ({datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M})")
+    if late:
+        raise EmofuseError(
+            f"Files dated in the future: {len(late)}; this machine's clock says {datetime.fromtimestamp(now):%Y-%m-%d %H:%M}."
+            " All that is made from them would count as outdated. Set the clock, or give them a present time: find FOLDER"
+            f" -newermt now -exec touch {{}} +\n{listing(late)}"
         )
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
 
 from emofuse.errors import EmofuseError
+from emofuse.store import share
 
 PROCESSORS = {"text": AutoTokenizer, "audio": AutoFeatureExtractor, "video": AutoImageProcessor}
 
@@ -121,6 +122,7 @@ def save_classifier(classifier, folder):
     classifier.backbone.save_pretrained(folder)
     head = {name: tensor.contiguous() for name, tensor in classifier.head.state_dict().items()}
     save_file(head, Path(folder) / "head.safetensors", metadata={"format": "pt"})
+    share(Path(folder).glob("*.safetensors"))
 
 
 def load_classifier(folder, pooling):

@@ -151,8 +151,7 @@ def _convert(source, target, modality, pickled):
     processor = PROCESSORS[modality].from_pretrained(source, **local)
     backbone.save_pretrained(target)
     processor.save_pretrained(target)
-    # safetensors writes for the owner alone, but a folder of encoders is often shared.
-    shutil.copymode(target / "config.json", target / "model.safetensors")
+    store.share(target.glob("*.safetensors"))
 
 
 def _not_there(setting, model, revision, error, otherwise):

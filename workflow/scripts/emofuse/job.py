@@ -14,6 +14,8 @@ from emofuse.disk import disk_fault
 from emofuse.errors import EmofuseError
 
 PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent dies
+# The environment variable that says that Snakemake shows no failed job's log, so that the job itself has to tell why it failed.
+TELL = "EMOFUSE_TELL_FAILURES"
 
 
 @contextmanager
@@ -22,16 +24,16 @@ def job(log):
 
     Yields a text stream that still reaches the terminal, for the few jobs that have something to say there. An
     EmofuseError, or the exception of a full or read-only disk, becomes its message, any other exception its traceback, all
-    in the log, and the process ends with 1. A job ends with the Snakemake that started it, also where that is killed: it
-    would write beside the job that the next run starts.
+    in the log (and, where TELL is set, on the terminal), and the process ends with 1. A job ends with the Snakemake that
+    started it, also where that is killed: it would write beside the job that the next run starts.
     """
     # SLURM ends what is left of a job itself, and its SIGTERM must not become a SIGKILL by way of our parent.
     if sys.platform == "linux" and "SLURM_JOB_ID" not in os.environ:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     sys.stdout.flush()
     sys.stderr.flush()
-    terminal = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    descriptor = os.open(str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    terminal, errors = (os.fdopen(os.dup(number), "w", encoding="utf-8") for number in (1, 2))
+    descriptor = _open_log(str(log))
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
@@ -39,19 +41,39 @@ def job(log):
     faulthandler.enable()
     warnings.simplefilter("default")
     _explain_slurm_limits()
-    with terminal:
+    with terminal, errors:
         try:
             yield terminal
         except EmofuseError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(1)
+            message = f"error: {error}"
+            print(message, file=sys.stderr)
         except Exception as error:
             message = disk_fault(error, os.path.dirname(log))
             if message is None:
                 traceback.print_exc()
+                message = f"error: {type(error).__name__}: {error}"
             else:
-                _report(f"error: {message}", terminal)
-            sys.exit(1)
+                message = f"error: {message}"
+                _report(message, terminal)
+        else:
+            return
+        if TELL in os.environ:
+            print(f"{message}\nlog: {log}", file=errors)
+        sys.exit(1)
+
+
+def _open_log(log):
+    """A descriptor of the log, emptied; where another user's is there, of a new one in its place."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        try:
+            return os.open(log, flags, 0o666)
+        except PermissionError:
+            os.unlink(log)
+            return os.open(log, flags, 0o666)
+    except OSError as error:
+        print(f"error: {log}: the job's log cannot be written ({error.strerror}).", file=sys.stderr)
+        sys.exit(1)
 
 
 def _report(message, terminal):

@@ -382,6 +382,12 @@ def require_files(root, dialogs):
         )
 
 
+def files(root, dialogs):
+    """Every file of the release that `dialogs` are made from, there or not: labels, transcripts, sound, video."""
+    own = (label_path, transcript_path, dialog_wav_path, avi_path)
+    return [path for d in dialogs for path in (*(of(root, d) for of in own), *sentence_wavs(root, d))]
+
+
 def sentences_digest(root, dialogs):
     """A hash (16 hex digits) of the names and sizes of all sentence wavs of `dialogs`."""
     files = [f"{path.name} {path.stat().st_size}" for dialog in dialogs for path in sentence_wavs(root, dialog)]

@@ -20,9 +20,24 @@ def whole(path):
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
+        share([partial])
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def share(paths):
+    """Give files that are their owner's alone the permissions that new ones get in their folder, by umask or access list.
+
+    safetensors writes such files, and a results folder is often a group's.
+    """
+    for path in [path for path in map(Path, paths) if not path.stat().st_mode & 0o077]:
+        probe = path.with_name(f".{path.name}.{os.getpid()}.mode")
+        try:
+            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT, 0o666))
+            path.chmod(path.stat().st_mode | probe.stat().st_mode)
+        finally:
+            probe.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -34,6 +49,7 @@ def whole_folder(path):
     partial.mkdir(parents=True)
     try:
         yield partial
+        share([file for file in partial.rglob("*") if file.is_file()])
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
     finally:
@@ -56,10 +72,8 @@ def read_parquet(path, columns=None):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _damage_named(path, "Parquet", pa.ArrowInvalid):
         return pq.read_table(path, columns=columns)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise EmofuseError(f"{path} cannot be read as Parquet ({error}); delete it and run again.") from error
 
 
 def read_metadata(path):
@@ -67,11 +81,25 @@ def read_metadata(path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _damage_named(path, "Parquet", pa.ArrowInvalid):
         metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, OSError) as error:
-        raise EmofuseError(f"{path} cannot be read as Parquet ({error}); delete it and run again.") from error
     return {k.decode(): v.decode() for k, v in metadata.items() if k != b"ARROW:schema"}
+
+
+@contextmanager
+def _damage_named(path, kind, *damage):
+    """Make the exceptions `damage` of reading a file the EmofuseError that it is damaged; Arrow's own OSErrors, too.
+
+    An OSError of the operating system, which has a number, stays what it is: a file that cannot be read now may be whole.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise EmofuseError(f"{path} is not there; run again.") from error
+    except (*damage, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise EmofuseError(f"{path} cannot be read as {kind} ({error}); delete it and run again.") from error
 
 
 def write_tsv(path, rows, columns):
@@ -84,10 +112,13 @@ def write_tsv(path, rows, columns):
 
 def read_tsv(path):
     """Read what `write_tsv` wrote: a list of dicts of strings."""
-    with open(path, encoding="utf-8", newline="") as file:
-        text = file.read()
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            text = file.read()
+    except UnicodeDecodeError:
+        text = ""
     if not text.endswith("\n"):
-        raise EmofuseError(f"{path} is empty or cut short; delete it and run again.")
+        raise EmofuseError(f"{path} is empty, cut short or damaged; delete it and run again.")
     return list(csv.DictReader(text.split("\n"), delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
@@ -99,7 +130,5 @@ def write_json(path, value):
 
 def read_json(path):
     """Read a JSON file."""
-    try:
+    with _damage_named(path, "JSON", ValueError):
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EmofuseError(f"{path} cannot be read as JSON ({error}); delete it and run again.") from error
