@@ -5,7 +5,6 @@ import os
 import platform
 import resource
 import time
-import warnings
 
 import material
 import numpy as np
@@ -23,9 +22,9 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from emofuse import inputs as emofuse_inputs
 from emofuse.architectures import build
 from emofuse.clip_files import clip_path
-from emofuse.devices import prepare_device
+from emofuse.devices import prepare_device, resolve_precision
 from emofuse.encoders import EmotionClassifier
-from emofuse.inputs import SHORTEST, AudioInputs, Collator, TurnDataset, make_inputs
+from emofuse.inputs import SHORTEST, AudioInputs, Collator, TurnDataset, VideoInputs, make_inputs
 
 CLASSES = 4
 EXAMPLE_TOKENS = 128  # run_glue.py: max_seq_length, with pad_to_max_length
@@ -57,8 +56,6 @@ def measure(case):
     from memory).
     """
     transformers.logging.set_verbosity_error()
-    # devices.py asks for deterministic operations; PyTorch warns of each that CUDA has in no such form.
-    warnings.filterwarnings("ignore", message=".*deterministic")
     example = case["setting"] == "example"
     device = _prepare(case, example)
     if not case["decode"]:
@@ -68,7 +65,7 @@ def measure(case):
     make = _example if example else _emofuse
     model, train_inputs, eval_inputs = make(case, backbone, processor)
     backbone = model.base_model if example else backbone  # the example's own; the other's memory is freed
-    bf16 = not example and device == "cuda" and torch.cuda.is_bf16_supported()
+    bf16 = not example and resolve_precision(case["training"]["precision"], device) == "bf16"
     bench = Bench(case, device, bf16, 0 if example else case["workers"])
 
     flops = _per_turn_flops(backbone, train_inputs, case)
@@ -121,7 +118,8 @@ def measure(case):
 def _prepare(case, example):
     """The device; PyTorch is set up as emofuse does it, or left as it ships."""
     if not example:
-        return prepare_device(case["device"], case["threads"] or case["training"]["threads"])
+        training = case["training"]
+        return prepare_device(case["device"], case["threads"] or training["threads"], training["deterministic"])
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     if case["threads"]:
         torch.set_num_threads(case["threads"])
@@ -131,8 +129,9 @@ def _prepare(case, example):
 def _emofuse(case, backbone, processor):
     """The classifier and inputs of emofuse's training; the same inputs evaluate."""
     settings = case["settings"]
-    model = EmotionClassifier(backbone, CLASSES, settings["pooling"], settings["dropout"])
     inputs = make_inputs(case["modality"], processor, backbone.config, settings)
+    pixels = getattr(inputs, "pixels", None)
+    model = EmotionClassifier(backbone, CLASSES, settings["pooling"], settings["dropout"], pixels)
     return model, inputs, inputs
 
 
@@ -149,8 +148,17 @@ def _example(case, backbone, processor):
         if hasattr(model, "freeze_feature_encoder"):
             model.freeze_feature_encoder()  # run_audio_classification.py does, unless it is told otherwise
         return model, OneSlice(processor, settings["max_seconds"]), OneSlice(processor, WHOLE_TURN)
-    inputs = make_inputs("video", processor, config, settings)
+    frames = (config.num_frames, settings["stride"], settings["eval_windows"], settings["mirror"])
+    inputs = NormalisedVideo(processor, *frames)
     return model, inputs, inputs
+
+
+class NormalisedVideo(VideoInputs):
+    """Video as the guide of Transformers has it: normalised by the processes that load it."""
+
+    def batch(self, windows):
+        """pixel_values float32 (W, frames, 3, height, width)."""
+        return {"pixel_values": self.pixels(super().batch(windows)["pixel_values"])}
 
 
 class PaddedText:
@@ -249,11 +257,12 @@ class Bench:
 
     def _forward(self, model, batch):
         """The loss of a batch, which is first brought to the device."""
-        inputs = {name: tensor.to(self.device) for name, tensor in batch["inputs"].items()}
-        turn, labels = batch["window_turn"].to(self.device), batch["labels"].to(self.device)
+        inputs = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch["inputs"].items()}
         if self.example:
-            return model(**inputs, labels=labels[turn]).loss
-        return model(inputs, turn, labels)["loss"]
+            windows = batch["labels"][batch["share"].argmax(0)].to(self.device)
+            return model(**inputs, labels=windows).loss
+        share, labels = (batch[name].to(self.device, non_blocking=True) for name in ("share", "labels"))
+        return model(share, inputs, batch["lengths"], labels)["loss"]
 
     def _timed(self, data, order, batch_size, step, most):
         """Run `warmup` steps, then time `steps`; most: the longest part of a turn that is used, in the unit of its length.

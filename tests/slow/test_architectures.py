@@ -106,8 +106,9 @@ def test_full_size(name, words, clips, tmp_path):
     torch.manual_seed(0)
     backbone, processor = architectures.build(name, words, tiny=False)
     assert sum(p.numel() for p in backbone.parameters()) == PARAMETERS[name]
-    model = EmotionClassifier(backbone, classes=4, pooling=POOLING[name], dropout=0.1)
     prepared = make_inputs(modality, processor, backbone.config, SETTINGS[modality])
+    pixels = getattr(prepared, "pixels", None)
+    model = EmotionClassifier(backbone, classes=4, pooling=POOLING[name], dropout=0.1, pixels=pixels)
     turns = TURNS[: len(LENGTHS[modality])]
     per_second = SAMPLE_RATE if modality == "audio" else 1
     manifest = {t: {"frames": str(round(n * per_second))} for t, n in zip(turns, LENGTHS[modality], strict=True)}
@@ -145,6 +146,7 @@ def test_full_size(name, words, clips, tmp_path):
     processor.save_pretrained(tmp_path / "saved/processor")
     del model, backbone
     again = load_classifier(tmp_path / "saved", POOLING[name])
+    again.pixels = pixels
     prepared = make_inputs(
         modality, load_processor(tmp_path / "saved/processor", modality), again.backbone.config, SETTINGS[modality]
     )

@@ -96,12 +96,16 @@ def test_one_fold_again(tried):
 
 
 def preempt(project, cluster):
-    """Train on the GPU and requeue the job midway: the job before and after, and the scripts' environments before."""
-    long = {"encoders": {"video": {"videomae": {"epochs": EPOCHS}}}, "training": {"device": "auto"}}
+    """Train with a GPU and requeue the job midway: the job before and after, and the scripts' environments before.
+
+    The GPU is none that PyTorch could use, so the training does not; it asks for one all the same.
+    """
+    long = {"encoders": {"video": {"videomae": {"epochs": EPOCHS}}}, "training": {"checkpoint_minutes": 0}}
     project.write_config("long.yaml", long)
     target = TRAINING.format("video", "videomae")
     states = project.folder / RESULTS / "resume/video/videomae/session3/seed0"
-    with started(cluster, project, target, configs=["long.yaml"]) as process:
+    gpu = ["--set-resources", "fine_tune:gpu=1", "--"]
+    with started(cluster, project, *gpu, target, configs=["long.yaml"]) as process:
         # trainer_state.json is the last file of a checkpoint.
         wait_for(lambda: list(states.glob("*/checkpoint-*/trainer_state.json")), process)
         [before] = [

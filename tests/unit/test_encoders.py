@@ -46,8 +46,15 @@ def classifier(backbone, pooling="mean"):
 
 
 def embed(model, batch, turns):
+    """The embeddings of a batch of windows; turns: whose each window is."""
+    lengths = batch["attention_mask"].sum(1).tolist() if "attention_mask" in batch else None
     with torch.inference_mode():
-        return model(dict(batch), torch.as_tensor(turns))["embedding"]
+        return model(shares(turns), dict(batch), lengths)["embedding"]
+
+
+def shares(turns):
+    whose = torch.nn.functional.one_hot(torch.as_tensor(turns)).T.float()
+    return whose / whose.sum(1, keepdim=True)
 
 
 @pytest.mark.parametrize("kind", ["wav2vec2", "hubert"])
@@ -62,6 +69,33 @@ def test_speech_embedding_does_not_depend_on_the_batch(kind, norm):
     for i, sound in enumerate(sounds):
         alone = embed(model, inputs.batch([sound]), [0])
         torch.testing.assert_close(alone[0], together[i], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("lengths", [(1_000, 700, 312), (800, 800)])
+def test_the_masked_norm_is_pytorchs_of_each_window_alone(lengths):
+    torch.manual_seed(1)
+    backbone = speech_backbone("wav2vec2", "group")
+    masked, layer = classifier(backbone).masked_norm, backbone.feature_extractor.conv_layers[0]
+    norm = torch.nn.GroupNorm(16, 16)  # as it was before
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    layer.layer_norm.load_state_dict(norm.state_dict())
+    frames = 3 + torch.randn(len(lengths), 16, max(lengths), dtype=torch.float32, requires_grad=True)
+    masked.samples = [(n - 1) * masked.stride + masked.kernel for n in lengths]
+    normed = layer.layer_norm(frames)
+    gradient = torch.randn_like(normed)
+    for row, n in enumerate(lengths):
+        alone = norm(frames[row : row + 1, :, :n])
+        torch.testing.assert_close(normed[row, :, :n], alone[0])
+        assert not normed[row, :, n:].any()
+        gradient[row, :, n:] = 0
+    (own,) = torch.autograd.grad(normed, frames, gradient)
+    (theirs,) = torch.autograd.grad(
+        [norm(frames[i : i + 1, :, :n]) for i, n in enumerate(lengths)],
+        frames,
+        [gradient[i : i + 1, :, :n] for i, n in enumerate(lengths)],
+    )
+    torch.testing.assert_close(own, theirs)
 
 
 def test_without_the_remedy_padding_would_change_the_embedding():
@@ -103,7 +137,7 @@ def test_logits_are_the_head_of_the_embedding():
     model = classifier(BertModel(BertConfig(**SMALL, vocab_size=50)))
     batch = {"input_ids": torch.randint(5, 50, (3, 7)), "attention_mask": torch.ones(3, 7, dtype=torch.long)}
     with torch.no_grad():
-        result = model(batch, torch.arange(3), labels=torch.tensor([0, 1, 2]))
+        result = model(shares([0, 1, 2]), batch, None, labels=torch.tensor([0, 1, 2]))
         torch.testing.assert_close(result["logits"], model.head(result["embedding"]))
     torch.testing.assert_close(
         result["loss"], torch.nn.functional.cross_entropy(result["logits"], torch.tensor([0, 1, 2]))

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from transformers import ASTFeatureExtractor, BertTokenizer, Wav2Vec2FeatureExtractor
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
@@ -104,6 +105,8 @@ def test_pixels_are_what_the_processor_makes(tree):
     path, length = folder / "video" / DIALOG / f"{turn}.mp4", int(manifest[turn]["frames"])
     reader = video(eval_windows=1)
     batch = reader.batch(reader.windows(path, length))["pixel_values"]
+    assert batch.dtype == torch.uint8
+    batch = reader.pixels(batch)
     start = (length - 10) // 2
     pictures = list(read_frames(path, range(start, start + 10, 3)))
     expected = reader.processor(pictures, return_tensors="np")["pixel_values"]
@@ -159,7 +162,9 @@ def test_a_batch_tells_the_turn_of_each_window(tmp_path):
         for i, n in enumerate((8_000, 40_000, 16_000))
     ]
     batch = Collator(reader)(items)
-    assert batch["window_turn"].tolist() == [0, 1, 1, 1, 2] and batch["labels"].tolist() == [0, 1, 2]
+    third = pytest.approx(1 / 3)
+    assert batch["share"].tolist() == [[1, 0, 0, 0, 0], [0, third, third, third, 0], [0, 0, 0, 0, 1]]
+    assert batch["lengths"] == [8_000, *[16_000] * 4] and batch["labels"].tolist() == [0, 1, 2]
     assert batch["inputs"]["attention_mask"].sum(1).tolist() == [8_000, 16_000, 16_000, 16_000, 16_000]
 
 

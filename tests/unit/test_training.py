@@ -1,5 +1,7 @@
 """Fine-tuning: it learns, its test part is not looked at, an interrupted run ends as an undisturbed one, errors are plain."""
 
+import errno
+import functools
 import hashlib
 import os
 import shutil
@@ -19,6 +21,7 @@ from emofuse.encoders import load_classifier
 from emofuse.errors import EmofuseError
 from emofuse.splits import make_split
 from emofuse.store import read_json, read_metadata, read_parquet, write_parquet, write_tsv
+from small_disk import small_disk
 
 WORDS = {"neu": ["table", "door", "letter"], "ang": ["angry", "stop", "hate"], "sad": ["cry", "lost", "alone"]}
 CLASSES = {"ang": ["ang"], "neu": ["neu"], "sad": ["sad"]}
@@ -35,8 +38,14 @@ SETTINGS = {
     "max_tokens": 16,
     "markers": "keep",
 }
-TRAINING = {"threads": 1, "logging_steps": 2, "compile": False}
-MACHINE = {"device": "cpu", "loader_workers": 0, "cache_mb": 0, "gradient_checkpointing": False}
+TRAINING = {"threads": 1, "logging_steps": 2, "compile": False, "deterministic": True, "precision": "auto"}
+MACHINE = {
+    "device": "cpu",
+    "loader_workers": 0,
+    "cache_mb": 0,
+    "gradient_checkpointing": False,
+    "checkpoint_minutes": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +210,7 @@ def test_interrupted_it_resumes_and_ends_the_same(corpus, trained, tmp_path, mon
     assert history.equals(read_parquet(trained[0] / "history.parquet").to_pandas())
 
 
-STATE = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+STATE = ("trainer_state.json", "model.safetensors", "best.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth")
 
 
 @pytest.mark.parametrize(("name", "left"), [*((name, 0.5) for name in STATE), ("rng_state.pth", 0)])
@@ -222,12 +231,32 @@ def test_an_earlier_state_is_resumed_from_where_the_last_is_damaged(corpus, trai
     assert f"{last} is removed" in output and f"resuming from {first}" in output
 
 
-def test_without_the_best_epochs_weights_it_starts_afresh(corpus, trained, tmp_path, monkeypatch, capsys):
-    best, last = interrupt(corpus, tmp_path / "encoder", monkeypatch, step=14)
-    os.truncate(best / "model.safetensors", 100)
+def test_a_state_is_written_no_more_often_than_minutes_of_work_are_worth(
+    corpus, trained, tmp_path, monkeypatch, capsys
+):
+    seldom = fine_tuning.BestEpoch.__init__
+    monkeypatch.setattr(fine_tuning.BestEpoch, "__init__", lambda self, minutes: seldom(self, 5))
+    assert interrupt(corpus, tmp_path / "encoder", monkeypatch, step=14) == []
     assert same(trained[1], fine_tune(corpus, tmp_path / "encoder"))
-    output = capsys.readouterr().out
-    assert f"{last} is removed" in output and f"{best} is removed" in output and "resuming from" not in output
+    assert "resuming from" not in capsys.readouterr().out
+
+
+def test_a_state_that_may_not_be_read_is_kept(corpus, tmp_path, monkeypatch):
+    *_, last = interrupt(corpus, tmp_path / "encoder", monkeypatch)
+
+    def refuse(path, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(fine_tuning.os, "open", refuse)
+    with pytest.raises(PermissionError):
+        fine_tuning._last_whole_checkpoint(last.parent)
+    assert last.exists()
+
+
+def test_files_of_a_state_can_be_read_by_whom_new_files_can(corpus, tmp_path, monkeypatch):
+    *_, last = interrupt(corpus, tmp_path / "encoder", monkeypatch)
+    (tmp_path / "new").touch()
+    assert {path.stat().st_mode for path in last.iterdir()} == {(tmp_path / "new").stat().st_mode}
 
 
 def test_state_of_other_settings_is_not_resumed(corpus, trained, tmp_path, capsys):
@@ -287,10 +316,104 @@ def test_a_damaged_fine_tuned_encoder_is_a_plain_error(corpus, trained, tmp_path
         embed_all(corpus, tmp_path / "encoder", tmp_path / "store.parquet")
 
 
-def test_without_a_gpu_cuda_is_a_plain_error(monkeypatch):
+def test_a_gpu_that_pytorch_cannot_use_is_no_reason_to_train_on_the_cpu(monkeypatch):
     monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
-    with pytest.raises(EmofuseError, match=r"training\.device is 'cuda'"):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(devices, "list_gpus", lambda: [])
+    with pytest.raises(EmofuseError, match=r"training\.device is 'cuda' and no GPU is in sight, but PyTorch .*CUDA"):
         devices.prepare_device("cuda", 1)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert devices.prepare_device("auto", 1) == "cpu"
+    monkeypatch.setattr(devices, "list_gpus", lambda: ["GPU-1"])
+    for visible in (None, "0"):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES") if visible is None else monkeypatch.setenv(
+            "CUDA_VISIBLE_DEVICES", visible
+        )
+        with pytest.raises(EmofuseError, match=r"'auto' and GPU-1 is there, but(.|\n)*set training\.device to 'cpu'"):
+            devices.prepare_device("auto", 1)
+        assert devices.prepare_device("cpu", 1) == "cpu"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # hidden on purpose
+    assert devices.prepare_device("auto", 1) == "cpu"
+
+
+def test_precision(monkeypatch):
+    native = {True: False, False: False}
+    monkeypatch.setattr(
+        devices.torch.cuda, "is_bf16_supported", lambda including_emulation: native[including_emulation]
+    )
+    monkeypatch.setattr(devices.torch.cuda, "get_device_name", lambda: "Tesla T4")
+    native[True] = True  # a T4 emulates it
+    assert devices.resolve_precision("auto", "cuda") == devices.resolve_precision("auto", "cpu") == "fp32"
+    with pytest.raises(EmofuseError, match="'bf16', which Tesla T4 only emulates"):
+        devices.resolve_precision("bf16", "cuda")
+    native[False] = True
+    assert devices.resolve_precision("auto", "cuda") == devices.resolve_precision("bf16", "cpu") == "bf16"
+    assert devices.resolve_precision("fp32", "cuda") == "fp32"
+
+
+def test_a_training_in_bf16_says_so_and_scores_its_best_epoch_in_full_precision(corpus, trained, tmp_path, monkeypatch):
+    kinds = {"logits": set(), "loss": set()}
+    forward = fine_tuning.EmotionClassifier.forward
+
+    @functools.wraps(forward)  # the Trainer looks at its arguments
+    def watched(self, *arguments, **named):
+        result = forward(self, *arguments, **named)
+        for name in result.keys() & kinds.keys():
+            kinds[name].add(result[name].dtype)
+        return result
+
+    monkeypatch.setattr(fine_tuning.EmotionClassifier, "forward", watched)
+    weights = fine_tune(corpus, tmp_path / "encoder", training={"precision": "bf16"})
+    assert kinds == {"logits": {torch.float32}, "loss": {torch.float32}}
+    assert not same(trained[1], weights)
+    record = read_json(tmp_path / "encoder/training.json")
+    assert record["precision"] == "bf16" and read_json(trained[0] / "training.json")["precision"] == "fp32"
+    embed_all(corpus, tmp_path / "encoder", tmp_path / "store.parquet")
+    store = (
+        read_parquet(tmp_path / "store.parquet").to_pandas().merge(read_parquet(corpus / "split.parquet").to_pandas())
+    )
+    val = store[store.part == "val"]
+    assert (np.array(sorted(CLASSES))[np.stack(val.logits).argmax(1)] == val["class"]).mean() == record["best_wa"]
+
+
+def test_a_state_of_another_precision_is_not_resumed(corpus, tmp_path, monkeypatch, capsys):
+    interrupt(corpus, tmp_path / "encoder", monkeypatch)
+    fine_tune(corpus, tmp_path / "encoder", training={"precision": "bf16"})
+    assert "training starts afresh" in (output := capsys.readouterr().out) and "resuming from" not in output
+
+
+def not_deterministic(*arguments, **settings):
+    raise RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation, but you set ...")
+
+
+def test_an_operation_without_a_deterministic_form_is_named_with_the_setting(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(fine_tuning.EmotionClassifier, "forward", not_deterministic)
+    with pytest.raises(
+        EmofuseError, match=r"cumsum_cuda_kernel has no deterministic form(.|\n)*training\.deterministic"
+    ):
+        fine_tune(corpus, tmp_path / "encoder")
+
+
+def test_pytorch_is_strict_about_determinism_unless_told_otherwise():
+    devices.prepare_device("cpu", 1, deterministic=False)
+    assert not torch.are_deterministic_algorithms_enabled()
+    devices.prepare_device("cpu", 1)
+    assert torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def test_batches_that_shared_memory_cannot_hold_are_refused(monkeypatch, tmp_path):
+    with small_disk(tmp_path / "shm", "2m") as disk:
+        monkeypatch.setattr(devices, "SHARED_MEMORY", str(disk))
+        devices.require_shared_memory(100_000, 4)
+        devices.require_shared_memory(10**9, 0)
+        with pytest.raises(EmofuseError, match=r"has \d+ MB free, .* of 4 loader workers .*--shm-size"):
+            devices.require_shared_memory(10**6, 4)
+
+
+def test_the_log_begins_with_what_computes(corpus, tmp_path, capsys):
+    fine_tune(corpus, tmp_path / "encoder", settings={"epochs": 1})
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("device: cpu (1 threads); driver ") and first.endswith("precision fp32; loader workers 0")
 
 
 def embed_all(corpus, encoder, output):

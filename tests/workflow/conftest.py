@@ -33,6 +33,7 @@ SLICE = {
         "xgboost": {"n_estimators": 5, "max_depth": 3},
         "mlp": {"width": 32, "max_iter": 20},
     },
+    "training": {"checkpoint_minutes": 0},
     "figure_fold": 3,
 }
 SLICE_DIALOGS = [f"Ses0{s}{scene}" for s in (1, 2, 3) for scene in ("F_impro01", "F_script01_1")]

@@ -139,7 +139,8 @@ def test_settings_that_change_no_result_run_nothing(finished):
             finished,
             "x.yaml",
             "training",
-            value={"loader_workers": 2, "cache_mb": 1, "device": "auto", "gradient_checkpointing": True},
+            value={"loader_workers": 2, "cache_mb": 1, "device": "auto"}
+            | {"gradient_checkpointing": True, "checkpoint_minutes": 9},
         )
         == {}
     )

@@ -113,10 +113,14 @@ rule fine_tune:
         loader_workers=config["training"]["loader_workers"],
         cache_mb=config["training"]["cache_mb"],
         gradient_checkpointing=int(config["training"]["gradient_checkpointing"]),
+        checkpoint_minutes=config["training"]["checkpoint_minutes"],
     params:
         code=fingerprint("fine_tune"),
         settings=encoder_settings,
-        training={key: config["training"][key] for key in ("compile", "logging_steps", "threads")},
+        training={
+            key: config["training"][key]
+            for key in ("compile", "deterministic", "logging_steps", "precision", "threads")
+        },
         model=lambda w: model_folder(w.modality, w.encoder),
         clips=lambda w: clips_root(w.modality),
         state=f"results/{CORPUS}/{RUN}/resume/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",

@@ -19,7 +19,8 @@ with job(snakemake.log[0]):
         settings=snakemake.params.settings,
         training=snakemake.params.training,
         machine={
-            key: snakemake.resources[key] for key in ("device", "loader_workers", "cache_mb", "gradient_checkpointing")
+            key: snakemake.resources[key]
+            for key in ("device", "loader_workers", "cache_mb", "gradient_checkpointing", "checkpoint_minutes")
         },
         seed=int(snakemake.wildcards.seed),
         output=Path(snakemake.output.training).parent,

@@ -2,16 +2,13 @@
 
 import json
 
-import numpy as np
 import pyarrow as pa
-import torch
-from tqdm import tqdm
 
 from emofuse.clip_files import read_manifests, require_whole_clips
-from emofuse.devices import prepare_device
+from emofuse.devices import describe_device, device_errors, prepare_device
 from emofuse.encoders import checkpoint_hash, load_classifier, load_processor
-from emofuse.errors import EmofuseError
-from emofuse.inputs import Collator, TurnDataset, make_inputs
+from emofuse.inference import apply
+from emofuse.inputs import TurnDataset, make_inputs
 from emofuse.splits import read_split
 from emofuse.store import read_json, read_parquet, write_parquet
 
@@ -28,7 +25,8 @@ def embed(
     """
     trained = read_json(f"{encoder_folder}/training.json")
     settings = trained["settings"]
-    device = prepare_device(machine["device"], threads)
+    device = prepare_device(machine["device"], threads, trained["training"]["deterministic"])
+    print(describe_device(device, "fp32", machine["loader_workers"]))
     table, classes = read_split(split)
     manifest = read_manifests(manifests)
     corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()
@@ -36,35 +34,20 @@ def embed(
     usable = [turn for turn in corpus if turn not in left_out]
     require_whole_clips(clips, modality, usable, manifest)
 
-    model = load_classifier(encoder_folder, settings["pooling"]).to(device)
+    model = load_classifier(encoder_folder, settings["pooling"])
     inputs = make_inputs(
         modality, load_processor(f"{encoder_folder}/processor", modality), model.backbone.config, settings
     )
+    model.pixels = getattr(inputs, "pixels", None)
     data = TurnDataset(inputs, clips, modality, usable, manifest)
-    order = np.argsort(data.lengths, kind="stable")  # like lengths together: little padding
-    embedding = np.zeros((len(usable), model.head.in_features), np.float32)
-    logits = np.zeros((len(usable), len(classes)), np.float32)
-    loader = torch.utils.data.DataLoader(
-        torch.utils.data.Subset(data, order.tolist()),
-        batch_size=settings["eval_batch_size"],
-        collate_fn=Collator(inputs),
-        num_workers=machine["loader_workers"],
+    smaller = (
+        f"End what else uses it and run again, or lower encoders.{modality}.{encoder}.eval_batch_size (the encoder is then"
+        " trained again)."
     )
-    done = 0
-    with torch.inference_mode():
-        for batch in tqdm(loader, desc=f"embed {modality}", unit="batch"):
-            on_device = {name: tensor.to(device) for name, tensor in batch["inputs"].items()}
-            try:
-                result = model(on_device, batch["window_turn"].to(device))
-            except torch.OutOfMemoryError as error:
-                raise EmofuseError(
-                    f"the device ran out of memory ({error}).\nEnd what else uses it and run again, or lower"
-                    f" encoders.{modality}.{encoder}.eval_batch_size (the encoder is then trained again)."
-                ) from error
-            rows = order[done : done + len(result["logits"])]
-            embedding[rows] = result["embedding"].float().cpu().numpy()
-            logits[rows] = result["logits"].float().cpu().numpy()
-            done += len(rows)
+    with device_errors(smaller):
+        embedding, logits = apply(
+            model.to(device), data, settings["eval_batch_size"], machine["loader_workers"], f"embed {modality}"
+        )
 
     part_of = dict(zip(table["turn_id"].to_pylist(), table["part"].to_pylist(), strict=True))
     store = pa.table(

@@ -22,29 +22,34 @@ class EmotionClassifier(nn.Module):
     turn has one embedding of width `backbone.config.hidden_size` whatever its length.
     """
 
-    def __init__(self, backbone, classes, pooling, dropout):
+    def __init__(self, backbone, classes, pooling, dropout, pixels=None):
+        """pixels: a module that makes what the backbone takes of the uint8 pixels of video, on the device; else None."""
         super().__init__()
         self.backbone = backbone
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(backbone.config.hidden_size, classes)
         self.masked_norm = MaskedGroupNorm.of(backbone)
+        self.pixels = pixels
 
-    def forward(self, inputs, window_turn, labels=None):
-        """inputs: what the modality's processor makes of W windows. window_turn: int64 (W,), the turn (0..N-1, ascending) of
-        each window. labels: int64 (N,). Returns loss (scalar, with labels only), logits (N, classes), embedding (N, width).
+    def forward(self, share, inputs, lengths, labels=None):
+        """share: float32 (N, W), what each of the W windows is of the mean of each of the N turns. inputs: what the
+        modality's processor makes of the windows. lengths: list of W int, samples of each window (of sound). labels: int64
+        (N,). Returns loss (scalar, with labels only), logits (N, classes), embedding (N, width), all float32.
+
+        Nothing here makes the host wait for the device: what it has to know, the batch brings along.
         """
         if self.masked_norm:
-            self.masked_norm.samples = inputs["attention_mask"].sum(1)
+            self.masked_norm.samples = lengths
+        if self.pixels:
+            inputs = {**inputs, "pixel_values": self.pixels(inputs["pixel_values"])}
         states = self.backbone(**inputs).last_hidden_state
-        pooled = self._pool(states, inputs.get("attention_mask")).float()
-        turns = int(window_turn[-1]) + 1
-        counts = torch.bincount(window_turn, minlength=turns).to(pooled.dtype)
-        embedding = pooled.new_zeros(turns, pooled.shape[1]).index_add(0, window_turn, pooled) / counts[:, None]
-        logits = self.head(self.dropout(embedding))
-        result = {"logits": logits, "embedding": embedding}
-        if labels is not None:
-            result = {"loss": nn.functional.cross_entropy(logits.float(), labels), **result}
+        with torch.autocast(share.device.type, enabled=False):  # bf16 has 8 bits: too few to tell logits apart
+            embedding = share @ self._pool(states, inputs.get("attention_mask")).float()
+            logits = self.head(self.dropout(embedding))
+            result = {"logits": logits, "embedding": embedding}
+            if labels is not None:
+                result = {"loss": nn.functional.cross_entropy(logits, labels), **result}
         return result
 
     def _pool(self, states, mask):
@@ -71,7 +76,7 @@ class MaskedGroupNorm:
     def __init__(self, convolution, norm):
         self.kernel, self.stride = convolution.kernel_size[0], convolution.stride[0]
         self.norm = norm
-        self.samples = None  # int64 (W,): real samples of each window, set before each forward
+        self.samples = None  # list of int: real samples of each window, set before each forward
         norm.forward = self
 
     @classmethod
@@ -82,16 +87,21 @@ class MaskedGroupNorm:
         return cls(layers[0].conv, norm) if isinstance(norm, nn.GroupNorm) else None
 
     def __call__(self, frames):
-        """(W, channels, T) -> (W, channels, T), each channel normalised over its window's real frames."""
-        lengths = (self.samples - self.kernel) // self.stride + 1
-        mask = torch.arange(frames.shape[2], device=frames.device) < lengths[:, None]
-        mask, count = mask[:, None, :], lengths[:, None, None]
-        exact = frames.float()  # sums over thousands of frames, also under bf16
-        mean = (exact * mask).sum(2, keepdim=True) / count
-        centred = (exact - mean) * mask
-        variance = centred.square().sum(2, keepdim=True) / count
-        normed = centred * torch.rsqrt(variance + self.norm.eps)
-        return (normed * self.norm.weight[:, None] + self.norm.bias[:, None]).to(frames.dtype)
+        """(W, channels, T) -> (W, channels, T), each channel normalised over its window's real frames, 0 after them.
+
+        By PyTorch's own kernel: of the whole batch where its windows are of one length, else window by window.
+        """
+        longest = frames.shape[2]
+        lengths = [(samples - self.kernel) // self.stride + 1 for samples in self.samples]
+        if min(lengths) == longest:
+            return self._normed(frames)
+        rows = [self._normed(row[None, :, :n]) for row, n in zip(frames, lengths, strict=True)]
+        return torch.cat([nn.functional.pad(row, (0, longest - row.shape[2])) for row in rows])
+
+    def _normed(self, frames):
+        norm = self.norm
+        normed = nn.functional.group_norm(frames, norm.num_groups, norm.weight, norm.bias, norm.eps)
+        return normed.to(frames.dtype)  # autocast gives float32, four bytes for each of the largest tensor's numbers
 
 
 def load_pretrained(folder, modality, setting):

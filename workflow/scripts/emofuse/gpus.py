@@ -28,9 +28,9 @@ def lease_gpu(wanted, gpus=None, folder=LOCKS, pause=5.0):
     gpus = list_gpus() if gpus is None else gpus
     if not gpus:
         return
-    began = time.monotonic()
-    gpu = _first_free(gpus, folder)
-    if gpu is None:
+    began, gpu = time.monotonic(), _first_free(gpus, folder)
+    waits = gpu is None
+    if waits:
         print(
             f"{time.strftime('%H:%M:%S')}: other jobs hold the lease of every GPU ({len(gpus)}); waiting for one to end."
             " `--resources gpu=N` sets how many GPU jobs one Snakemake runs at a time."
@@ -39,7 +39,8 @@ def lease_gpu(wanted, gpus=None, folder=LOCKS, pause=5.0):
         time.sleep(pause)
         gpu = _first_free(gpus, folder)
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    print(f"leased {gpu} after {time.monotonic() - began:.0f} s")
+    if waits:
+        print(f"leased {gpu} after {time.monotonic() - began:.0f} s")
 
 
 def list_gpus():

@@ -104,6 +104,7 @@ class VideoInputs:
         self.stride = stride
         self.eval_windows = eval_windows
         self.mirror = mirror
+        self.pixels = Pixels(processor)
         self.kept = None  # path -> uint8 frames (T, 3, height, width) already resized, while they fit into memory
 
     def keep_in_memory(self, total_frames, megabytes):
@@ -144,14 +145,27 @@ class VideoInputs:
         return np.stack([picture.astype(np.uint8) for picture in resized])
 
     def batch(self, windows):
-        """pixel_values float32 (W, frames, 3, height, width), rescaled and normalised as the processor says."""
-        pixels = torch.from_numpy(np.stack(windows)).float()
-        if self.processor.do_rescale:
-            pixels = pixels * self.processor.rescale_factor
-        if self.processor.do_normalize:
-            mean = torch.tensor(self.processor.image_mean).view(3, 1, 1)
-            pixels = (pixels - mean) / torch.tensor(self.processor.image_std).view(3, 1, 1)
-        return {"pixel_values": pixels}
+        """pixel_values uint8 (W, frames, 3, height, width), a quarter of what `Pixels` makes of them on the device."""
+        return {"pixel_values": torch.from_numpy(np.stack(windows))}
+
+
+class Pixels(torch.nn.Module):
+    """Makes of uint8 pixels what a video encoder takes: rescaled and normalised, as its processor says."""
+
+    def __init__(self, processor):
+        super().__init__()
+        self.factor = processor.rescale_factor if processor.do_rescale else 1.0
+        mean, std = (
+            torch.tensor(values if processor.do_normalize else [filler] * 3, dtype=torch.float32).view(3, 1, 1)
+            for values, filler in ((processor.image_mean, 0.0), (processor.image_std, 1.0))
+        )
+        # Not persistent: they are the processor's, and no weights.
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+
+    def forward(self, pixels):
+        """(..., 3, height, width), uint8 -> float32."""
+        return (pixels.float() * self.factor - self.mean) / self.std
 
 
 def read_frames(path, wanted):
@@ -198,13 +212,22 @@ class TurnDataset(torch.utils.data.Dataset):
 
 
 class Collator:
-    """Makes a batch of TurnDataset items: all their windows, the turn of each window, the labels."""
+    """Makes a batch of TurnDataset items, as EmotionClassifier takes it: the windows of all turns, whose they are, the labels.
+
+    `share` comes first, for accelerate takes the first tensor's rows for the number of turns.
+    """
 
     def __init__(self, inputs):
         self.inputs = inputs
 
     def __call__(self, items):
-        batch = {"window_turn": torch.tensor([i for i, item in enumerate(items) for _ in item["windows"]])}
+        counts = [len(item["windows"]) for item in items]
+        windows = [window for item in items for window in item["windows"]]
+        batch = {
+            "share": torch.block_diag(*(torch.full((1, count), 1 / count) for count in counts)),
+            "inputs": dict(self.inputs.batch(windows)),
+            "lengths": [len(window) for window in windows],
+        }
         if items[0]["label"] is not None:
             batch["labels"] = torch.tensor([item["label"] for item in items])
-        return {**batch, "inputs": dict(self.inputs.batch([w for item in items for w in item["windows"]]))}
+        return batch
