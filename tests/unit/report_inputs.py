@@ -269,6 +269,7 @@ def _encoder(made, rng, turns, kept, classes, part, modality, split, seed, left_
             "best_epoch": 7,
             "chosen_on": "val" if validated else None,
             "best_wa": 0.61 if validated else None,
+            "precision": "bf16",
             "checkpoint": "0" * 64,
             "parameters": 109_486_854,
             "device": "NVIDIA H200",

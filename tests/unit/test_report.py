@@ -132,6 +132,7 @@ def test_it_says_what_the_files_say(page, made):
     assert "svm: C 1 or 3, gamma scale" in page.plain
     assert "fine_tune 15" in page.plain
     assert "torch 2.13.0, transformers 5.23.0, on NVIDIA H200" in page.plain
+    assert "5 trained in bf16; embedded in fp32" in page.plain
 
 
 def test_a_run_of_one_modality_without_validation(tmp_path):

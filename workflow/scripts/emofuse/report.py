@@ -375,8 +375,9 @@ def setup(models, turns, class_of, scores, choices):
     ]
     for (modality, encoder), group in models["encoders"].items():
         first = group[0]
+        precision = " and ".join(sorted({training["precision"] for training in group}))
         text = [
-            f"{encoder}, {first['parameters']:,} parameters, {len(group)} trained",
+            f"{encoder}, {first['parameters']:,} parameters, {len(group)} trained in {precision}; embedded in fp32",
             settings_text(first["settings"]),
         ]
         lines.append((f"{MODALITY_TITLES[modality].capitalize()} encoder", text))
