@@ -9,6 +9,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from emofuse import configuration
 from emofuse.class_sets import CLASS_SETS
 from emofuse.configuration import (
     LEAKS,
@@ -233,6 +234,17 @@ def test_the_cause_and_the_cure_are_said(config, key, value, said):
     else:
         place.update(value)
     assert said in message(config)
+
+
+def test_a_key_that_stands_twice_is_not_forgotten_in_silence(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("seeds: [0]\nencoders:\n  text: {bert: {epochs: 3}}\n  text: {bert: {dropout: 0}}\nseeds: [1]\n")
+    with pytest.raises(EmofuseError) as caught:
+        configuration.refuse_repeated_keys([path])
+    assert f"{path}:4: the key 'text' stands in line 3 already" in str(caught.value)
+    assert f"{path}:5: the key 'seeds' stands in line 1 already" in str(caught.value)
+    path.write_text("a: &x {b: 1}\nc: {<<: *x, b: 2}\n? [1]\n: 1\nlist: [{b: 1}, {b: 2}]\n")
+    configuration.refuse_repeated_keys([path, *sorted((ROOT / "config").glob("*.yaml"))])
 
 
 def test_null_on_the_command_line_is_text(config):

@@ -43,6 +43,7 @@ def mistakes_as_messages(function, *arguments):
 
 SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
 mistakes_as_messages(configuration.require_plain_folder, workflow.basedir, RESOURCES)
+mistakes_as_messages(configuration.refuse_repeated_keys, workflow.configfiles)
 configuration.drop_nulls(config)
 mistakes_as_messages(configuration.check_config, config, SCHEMA)
 validate(config, str(SCHEMA))
