@@ -49,7 +49,8 @@ def write_labels(path, dialog, turns=TURNS):
     """A file of EmoEvaluation, with an annotator's two votes a turn."""
     lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""]
     for suffix, start, end, label, _ in turns:
-        lines.append(f"[{start:.4f} - {end:.4f}]\t{dialog}_{suffix}\t{label}\t[2.5000, 3.0000, 2.0000]")
+        start, end = (f"{time:.4f}" if time == round(time, 4) else f"{time:.5f}" for time in (start, end))
+        lines.append(f"[{start} - {end}]\t{dialog}_{suffix}\t{label}\t[2.5000, 3.0000, 2.0000]")
         lines += ["C-E2:\tNeutral; Anger;\t([a] comment: any character)", "A-E3:\tval 3; act 2; dom  2;\t()", ""]
     write(path, "\n".join(lines) + "\n")
 

@@ -36,9 +36,9 @@ def index_words(root, out, on_missing="error"):
     return {row["turn_id"]: row["text"] for row in rows}, store.read_tsv(out / "words.tsv")
 
 
-def index_media(root, out, on_missing="error"):
+def index_media(root, out, on_missing="error", threads=1):
     paths = out / "turns.parquet", on_missing, out / "media.parquet", out / "media.tsv"
-    recordings.index_media(root, [DIALOG, OTHER], *paths)
+    recordings.index_media(root, [DIALOG, OTHER], *paths, threads)
     return store.read_parquet(out / "media.parquet").to_pylist(), store.read_tsv(out / "media.tsv")
 
 
@@ -210,6 +210,13 @@ def test_every_medium_is_opened(root, out):
     assert (own["dialog"], own["turn_id"], own["kind"], own["seconds"]) == (DIALOG, TURNS[0], "sentence_wav", 1.0)
 
 
+def test_several_threads_find_the_same(root, out):
+    index_turns(root, out)
+    release.avi_path(root, OTHER).unlink()
+    one, several = (index_media(root, out, "drop", threads=threads) for threads in (1, 4))
+    assert one == several
+
+
 def test_damaged_and_missing_media_are_refused_together_or_dropped(root, out):
     index_turns(root, out)
     damaged = [
@@ -260,6 +267,7 @@ def test_wavs_of_turns_that_are_not_there_are_replaced_and_listed(root, out):
 
 def test_turns_beyond_their_media_are_listed_as_the_clips_treat_them(root, out):
     times = (("F000", 0.5, 1.5), ("F001", 1.9, 2.9), ("F005", 3.5, 4.5), ("F006", 4.5, 5.0), ("F007", 3.9, 4.01))
+    times += (("F008", 1.00001, 1.00002),)
     turns = [(*turn, "neu", "Words.") for turn in times]
     release_tree.write_labels(release.label_path(root, DIALOG), DIALOG, turns)
     index_turns(root, out)
@@ -270,10 +278,11 @@ def test_turns_beyond_their_media_are_listed_as_the_clips_treat_them(root, out):
         (f"{DIALOG}_F005", "warning", "partly past the end of the video"): "kept, cut short",
         (f"{DIALOG}_F006", "warning", "past the end of the video"): "it has no video clip",
         (f"{DIALOG}_F005", "warning", "partly past the end of the dialog's wav"): "kept, cut short",
+        (f"{DIALOG}_F008", "warning", "nothing in its time"): "it has no audio clip",  # nor a video clip
         (f"{DIALOG}_F006", "warning", "past the end of the dialog's wav"): "it has no audio clip",
         **{
             (f"Session1/sentences/wav/{DIALOG}/{DIALOG}_{suffix}.wav", "warning", kind): "cut from the dialog's wav"
-            for suffix in ("F005", "F006", "F007")
+            for suffix in ("F005", "F006", "F007", "F008")
             for kind in ["missing wav of a turn, or a dialog's folder of them"]
         },
     }
@@ -281,7 +290,7 @@ def test_turns_beyond_their_media_are_listed_as_the_clips_treat_them(root, out):
     labels, avi = release.label_path(root, DIALOG), release.avi_path(root, DIALOG)
     clip_video.cut_video(DIALOG, labels, avi, out / "video", manifest, "speaker", "error")
     statuses = {turn[-4:]: row["status"] for turn, row in clip_files.read_manifests([manifest]).items()}
-    assert statuses == {"F000": "ok", "F001": "ok", "F005": "ok", "F006": "past_end", "F007": "ok"}
+    assert statuses == dict.fromkeys(("F000", "F001", "F005", "F007"), "ok") | {"F006": "past_end", "F008": "missing"}
 
 
 # Summary

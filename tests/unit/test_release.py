@@ -3,11 +3,13 @@
 import ast
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 import release_tree
+from another_user import as_another_user
 from emofuse import release
 from emofuse.errors import EmofuseError
 
@@ -223,3 +225,27 @@ def test_the_digest_of_times_ignores_emotions_and_votes(tmp_path):
     assert release.times_digest(path, DIALOG) != before
     with pytest.raises(FileNotFoundError):
         release.times_digest(tmp_path / "none.txt", DIALOG)
+
+
+def test_what_may_not_be_read_is_not_called_missing():
+    dialog = "Ses01F_impro01"
+    with tempfile.TemporaryDirectory() as folder:
+        root = release_tree.make_release(Path(folder) / "release", [dialog])
+        closed = [release.avi_path(root, dialog), release.dialog_wav_path(root, dialog).parent]
+        release.transcript_path(root, dialog).unlink()
+        for path in closed:
+            path.chmod(0o000)
+        with as_another_user(folder):
+            with pytest.raises(EmofuseError) as caught:
+                release.require_files(root, [dialog])
+            with pytest.raises(PermissionError):
+                release.scan_dialogs(root, [1])
+        root.chmod(0o000)
+        refused = pytest.raises((EmofuseError, PermissionError), match=r"may not be read|Permission denied")
+        with as_another_user(folder), refused:
+            release.find_root(root.parent)
+        root.chmod(0o755)
+        closed[1].chmod(0o755)
+    missing, hidden = str(caught.value).split("Files of the release that this user may not read: 2")
+    assert "Missing files of the release: 1" in missing and f"{dialog}.txt (transcript)" in missing
+    assert f"{dialog}.avi (video)" in hidden and f"{dialog}.wav (sound)" in hidden

@@ -2,12 +2,12 @@
 
 import os
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from another_user import as_another_user
 from emofuse import store
 from emofuse.errors import EmofuseError
 
@@ -17,20 +17,6 @@ WRITERS = {
     "rows.tsv": (lambda path: store.write_tsv(path, [{"turn": "a", "note": ""}], COLUMNS), store.read_tsv),
     "record.json": (lambda path: store.write_json(path, {"epochs": 3}), store.read_json),
 }
-
-
-@contextmanager
-def as_another_user(folder):
-    """Within it root is nobody, to whom the folder is given, for root may read everything."""
-    if os.geteuid():
-        yield
-        return
-    os.chown(folder, 65_534, 65_534)
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -149,7 +149,7 @@ def splits_behind(split):
 
 def existing(*paths):
     """The paths that are there, or will be because the workflow makes them; the index jobs report the others."""
-    return [str(path) for path in paths if GENERATED or path.exists()]
+    return [str(path) for path in paths if GENERATED or os.path.exists(path)]
 
 
 # A dialog without a label file has no turns; indexing reports it.

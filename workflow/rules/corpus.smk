@@ -70,6 +70,7 @@ rule index_media:
     priority: 10
     conda:
         "../../envs/emofuse.yaml"
+    threads: 4  # dialogs at a time; of no effect on what comes out
     resources:
         mem_mb=2000,
         runtime=60,

@@ -9,4 +9,5 @@ with job(snakemake.log[0]):
         snakemake.params.on_missing,
         snakemake.output.media,
         snakemake.output.problems,
+        threads=snakemake.threads,
     )

@@ -4,15 +4,17 @@ from pathlib import Path
 
 from emofuse import store
 from emofuse.clip_files import COLUMNS
-from emofuse.clips import TOLERANCE_S, begin, damage_of, exact, manifest_row, present, refuse, save
-from emofuse.media import RATE, MediaError, read_mono, wav_bytes, wav_header
+from emofuse.clips import begin, damage_of, manifest_row, present, refuse, save
+from emofuse.media import read_mono
+from emofuse.verdicts import TOLERANCE_S, of_sound
+from emofuse.wav import RATE, MediaError, wav_bytes, wav_header
 
 
 def cut_audio(dialog, labels_path, sentence_wav_paths, dialog_wav_path, out_dir, manifest_path, on_missing):
     """Write `<out_dir>/<turn>.wav`, 16 kHz mono 16-bit PCM, for every turn.
 
-    It is the turn's own wav out of `sentence_wav_paths`: byte for byte where it has that format, else converted. A turn
-    without one is cut from the dialog's wav (None: there is none), the mean of its channels.
+    It is the turn's own wav out of `sentence_wav_paths`: byte for byte where it has that format and nothing beside its sound,
+    else converted. A turn without one is cut from the dialog's wav (None: there is none), the mean of its channels.
     """
     turns = begin(dialog, labels_path, out_dir, manifest_path, on_missing)
     sentences = {Path(path).stem: Path(path) for path in sentence_wav_paths}
@@ -35,39 +37,32 @@ def cut_audio(dialog, labels_path, sentence_wav_paths, dialog_wav_path, out_dir,
 
 def _sentence(turn, path):
     """A turn's own wav as (bytes of the clip, samples, note)."""
-    header = wav_header(path)
-    if header.samples == 0:
-        raise MediaError("unreadable", "holds no sound")
-    notes = []
-    if (header.format, header.channels, header.rate, header.bits, header.sized) == (1, 1, RATE, 16, True):
-        data, samples = path.read_bytes(), header.samples
-    else:
-        mono = read_mono(path)
-        data, samples = wav_bytes(mono), len(mono)
+    header, mono = wav_header(path), read_mono(path)
+    data, notes = wav_bytes(mono), []
+    if not header.plain or (header.channels, header.rate) != (1, RATE):
         notes.append(f"converted from {header.channels} channels, {header.rate} Hz, {header.bits} bit")
-    if abs(samples / RATE - (turn.end_s - turn.start_s)) > TOLERANCE_S:
-        notes.append(f"{samples / RATE:.2f} s of sound for a turn of {turn.end_s - turn.start_s:.2f} s")
-    return data, samples, "; ".join(notes)
+    elif path.read_bytes() != data:
+        notes.append("its sound, under a header of the usual form")
+    if abs(len(mono) / RATE - (turn.end_s - turn.start_s)) > TOLERANCE_S:
+        notes.append(f"{len(mono) / RATE:.2f} s of sound for a turn of {turn.end_s - turn.start_s:.2f} s")
+    return data, len(mono), "; ".join(notes)
 
 
 def _cut_from_dialog(fallback, path, out_dir, on_missing):
     """Cut turns, each given with the damage of its own wav, from the dialog's wav; return their rows."""
     try:
-        wav_header(present(path))
-        mono = read_mono(path)
+        mono = read_mono(present(path))
     except (OSError, MediaError) as error:
         damage = damage_of(path or "the dialog's wav", error)
         refuse([damage, *(own for _, own in fallback)], on_missing)
         return [manifest_row(turn, own[0], f"{own[1]}; {damage[1]}") for turn, own in fallback]
     rows = []
     for turn, _ in fallback:
-        first, end = (round(exact(seconds) * RATE) for seconds in (turn.start_s, turn.end_s))
-        clip = mono[first:end]
-        if len(clip) == 0:
-            rows.append(manifest_row(turn, "past_end", f"the dialog's wav ends at {len(mono) / RATE:.2f} s"))
+        found = of_sound(turn.start_s, turn.end_s, len(mono))
+        if found.status != "ok":
+            rows.append(manifest_row(turn, found.status, found.note))
             continue
-        note = "cut from the dialog's wav"
-        if end - len(mono) > TOLERANCE_S * RATE:
-            note += f", which ends {(end - len(mono)) / RATE:.2f} s before the turn"
+        clip = mono[found.first : found.end]
+        note = "; ".join(note for note in ("cut from the dialog's wav", found.note) if note)
         rows.append(save(turn, out_dir, "audio", wav_bytes(clip), len(clip), note))
     return rows

@@ -3,7 +3,7 @@
 from emofuse import release, store
 from emofuse.clip_files import COLUMNS
 from emofuse.clips import begin, damage_of, manifest_row, present, refuse, save
-from emofuse.media import MediaError
+from emofuse.wav import MediaError
 
 
 def cut_text(dialog, labels_path, transcript_path, out_dir, manifest_path, on_missing):

@@ -2,15 +2,18 @@
 
 import io
 import math
+from contextlib import contextmanager
 
 import av
 import numpy as np
 
 from emofuse import release, store
 from emofuse.clip_files import COLUMNS
-from emofuse.clips import TOLERANCE_S, begin, clear, damage_of, exact, manifest_row, present, refuse, save
+from emofuse.clips import begin, clear, damage_of, manifest_row, present, refuse, save
 from emofuse.errors import EmofuseError
-from emofuse.media import MediaError, Video
+from emofuse.media import Video
+from emofuse.verdicts import exact, of_picture
+from emofuse.wav import MediaError
 
 # Measured on 300 frames of 360x480, encoder and all on one thread, in ms a frame, kB for 150 frames, PSNR of luma:
 # ultrafast at crf 17: 0.4 ms, 250 kB, 59 dB; superfast: 0.9 ms, 170 kB, 56 dB; veryfast: 1.0 ms, 60 kB, 53 dB. With
@@ -46,45 +49,64 @@ def _cut_frames(video, turns, out_dir, crop, rows):
     """Encode the turns of an open Video and put their rows into `rows` by turn id."""
     spans = {turn: [math.ceil(exact(s) / video.time_base) for s in (turn.start_s, turn.end_s)] for turn in turns}
     waiting = sorted(turns, key=spans.get, reverse=True)
-    encoders, ticks = {}, 0
+    encoders, shown = {}, []
 
-    def finish(turn, note=""):
+    def finish(turn):
         data, frames = encoders.pop(turn).finish()
-        rows[turn.turn_id] = save(turn, out_dir, "video", data, frames, note)
+        rows[turn.turn_id] = save(turn, out_dir, "video", data, frames)
 
     for ticks, frame in video.frames():
+        shown.append(ticks)
         for turn in [turn for turn in encoders if spans[turn][1] <= ticks]:
             finish(turn)
-        halves = {}
         while waiting and spans[waiting[-1]][0] <= ticks:
             turn = waiting.pop()
             if ticks < spans[turn][1]:
-                encoders[turn] = _Encoder(video)
-            else:
-                rows[turn.turn_id] = manifest_row(turn, "missing", "the video has no frame in the turn's time")
+                encoders[turn] = _Encoder(video, turn)
+        halves = {}
         for turn, encoder in encoders.items():
             side = release.side_of(turn.turn_id, crop)
             if side not in halves:
-                halves[side] = _crop(frame, side)
+                halves[side] = _crop(frame, side, video.seconds(ticks))
             encoder.add(halves[side], ticks)
-    end = float((ticks + video.step) * video.time_base)
     for turn in list(encoders):
-        late = turn.end_s - end
-        finish(turn, f"the video ends {late:.2f} s before the turn" if late > TOLERANCE_S else "")
-    for turn in waiting:
-        rows[turn.turn_id] = manifest_row(turn, "past_end", f"the video ends at {end:.2f} s")
+        finish(turn)
+    shown = np.array(shown)
+    for turn in turns:
+        found = of_picture(turn.start_s, turn.end_s, shown, video.time_base, video.step)
+        if found.status == "ok":
+            rows[turn.turn_id]["note"] = found.note
+        else:
+            rows[turn.turn_id] = manifest_row(turn, found.status, found.note)
 
 
 class _Encoder:
-    """One clip on its way: H.264 in an mp4 in memory, its times relative to its first frame."""
+    """One clip on its way: H.264 in an mp4 in memory, its times relative to its first frame.
 
-    def __init__(self, video):
-        self._video, self._buffer, self._stream = video, io.BytesIO(), None
+    What FFmpeg refuses to encode is a MediaError that names the turn and the time.
+    """
+
+    def __init__(self, video, turn):
+        self._video, self._turn, self._buffer, self._stream = video, turn, io.BytesIO(), None
         self._container = av.open(self._buffer, "w", format="mp4", options={"fflags": "+bitexact"})
         self._first, self._frames = None, 0
 
     def add(self, picture, ticks):
         """Encode a picture (planar YUV 4:2:0, uint8, (height * 3 / 2, width)) shown at `ticks`."""
+        with self._named(ticks):
+            self._add(picture, ticks)
+
+    @contextmanager
+    def _named(self, ticks):
+        try:
+            yield
+        except (av.FFmpegError, ValueError) as error:
+            raise MediaError(
+                "unreadable",
+                f"cannot be encoded for {self._turn.turn_id} at {self._video.seconds(ticks):.1f} s ({error})",
+            ) from error
+
+    def _add(self, picture, ticks):
         if self._stream is None:
             height, width = picture.shape[0] * 2 // 3, picture.shape[1]
             self._stream = self._container.add_stream("libx264", rate=self._video.rate, options=X264)
@@ -95,20 +117,28 @@ class _Encoder:
         frame.pts, frame.time_base = ticks - self._first, self._video.time_base
         self._container.mux(self._stream.encode(frame))
         self._frames += 1
+        self._last = ticks
 
     def finish(self):
         """The mp4's bytes and its number of frames."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
+        with self._named(self._last):
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
         return self._buffer.getvalue(), self._frames
 
 
-def _crop(frame, side):
-    """A frame, or its left or right half, as planar YUV 4:2:0: uint8, (height * 3 / 2, width)."""
+def _crop(frame, side, seconds=0.0):
+    """A frame, shown at `seconds`, or its left or right half, as planar YUV 4:2:0: uint8, (height * 3 / 2, width)."""
     width, height = frame.width, frame.height
     if width % 4 or height % 2:
         raise MediaError("unreadable", f"is {width}x{height}, which cannot be halved in YUV 4:2:0")
-    picture = frame.to_ndarray(format="yuv420p")
+    try:
+        picture = frame.to_ndarray(format="yuv420p")
+    except (av.FFmpegError, ValueError) as error:
+        raise MediaError(
+            "unreadable",
+            f"holds pictures of the kind {frame.format.name}, not to be used, at {seconds:.1f} s ({error})",
+        ) from error
     if side == "full":
         return picture
     left = 0 if side == "left" else 1

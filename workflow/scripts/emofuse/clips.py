@@ -9,21 +9,12 @@ turns no clip, and the manifest says why.
 """
 
 import hashlib
-from fractions import Fraction
 from pathlib import Path
 
 from emofuse import release, store
 from emofuse.clip_files import COLUMNS, SUFFIXES
 from emofuse.errors import EmofuseError, listing
-from emofuse.media import MediaError
-
-# A medium may be shorter or longer than its turn by this much before it is worth a note.
-TOLERANCE_S = 0.1
-
-
-def exact(seconds):
-    """The decimal number that a label file states, without the rounding of binary floats."""
-    return Fraction(repr(seconds))
+from emofuse.wav import MediaError
 
 
 def begin(dialog, labels_path, out_dir, manifest_path, on_missing):

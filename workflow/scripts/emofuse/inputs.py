@@ -2,7 +2,6 @@
 
 import math
 import re
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,9 @@ import torch
 
 from emofuse.clip_files import clip_path
 from emofuse.errors import EmofuseError
+from emofuse.wav import RATE as SAMPLE_RATE
+from emofuse.wav import read_clip
 
-SAMPLE_RATE = 16_000
 SHORTEST = 4_000  # samples (a quarter of a second): wav2vec 2.0 masks spans of ten frames in training, and refuses less
 MARKER = re.compile(r"\[[A-Za-z]+\],?")  # what transcribers put in brackets: [LAUGHTER], [BREATHING], [garbage]
 
@@ -43,8 +43,13 @@ class TextInputs:
         self.markers = markers
 
     def windows(self, path, length, rng=None):
-        """The turn's text, as one window."""
+        """The turn's text, as one window; `length` is its number of words."""
         text = Path(path).read_text(encoding="utf-8")
+        if len(text.split()) != length:
+            raise EmofuseError(
+                f"{path} does not hold the {length} words that its manifest counted; delete it and run again, and its dialog"
+                " is cut again."
+            )
         if self.markers == "remove":
             text = MARKER.sub(" ", text)
         return [" ".join(text.split())]
@@ -70,16 +75,16 @@ class AudioInputs:
             self.most = min(self.most, 400 + 160 * (extractor.max_length - 1))
 
     def windows(self, path, length, rng=None):
-        """float32 waveforms in -1..1; with `rng` one random slice, without it the slices for evaluation."""
-        with wave.open(str(path)) as file:
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32_768
-        samples = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
-        slack = max(0, len(samples) - self.most)
+        """float32 waveforms in -1..1 of a clip of `length` samples; with `rng` one random slice, without it those for
+        evaluation. No more is read than a slice."""
+        padded = max(length, SHORTEST)
+        slack = max(0, padded - self.most)
         if rng is not None:
             starts = [int(rng.integers(slack + 1))]
         else:
-            starts = np.linspace(0, slack, max(1, math.ceil(len(samples) / self.most))).astype(int)
-        return [samples[start : start + self.most] for start in starts]
+            starts = np.linspace(0, slack, max(1, math.ceil(padded / self.most))).astype(int)
+        windows = [read_clip(path, length, int(start), self.most).astype(np.float32) / 32_768 for start in starts]
+        return [np.pad(window, (0, max(0, min(SHORTEST, self.most) - len(window)))) for window in windows]
 
     def batch(self, windows):
         """input_values float32: (W, samples) with attention_mask (W, samples), or spectrograms (W, frames, mel bins)."""
@@ -181,7 +186,9 @@ def read_frames(path, wanted):
                 found += 1
                 if found == len(wanted):
                     return
-    raise EmofuseError(f"{path} has fewer frames than its manifest says; delete it and run again.")
+    raise EmofuseError(
+        f"{path} has fewer frames than its manifest says; delete it and run again, and its dialog is cut again."
+    )
 
 
 class TurnDataset(torch.utils.data.Dataset):

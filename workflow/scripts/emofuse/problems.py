@@ -29,6 +29,11 @@ class Problems:
         row = dict(zip(PROBLEM_COLUMNS, (subject, severity, problem, action), strict=True))
         self.rows.append(row)
 
+    def extend(self, other):
+        """Take over what another Problems has collected."""
+        self.rows += other.rows
+        self._defects += other._defects
+
     def defect(self, path, problem, action):
         """A file that is missing or damaged; `action` is what `on_missing: drop` does about it."""
         self._defects.append(f"{path}: {problem}")

@@ -199,8 +199,10 @@ def _holds_sessions(folder):
 def _folders(folder):
     try:
         return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-    except PermissionError:
-        return []
+    except PermissionError as error:
+        raise EmofuseError(
+            f"{folder} may not be read by this user ({error.strerror}), so no release can be looked for in it."
+        ) from None
 
 
 def _dialog_files(root, session):
@@ -370,16 +372,34 @@ def times_digest(path, dialog):
 
 
 def require_files(root, dialogs):
-    """Raise EmofuseError listing every label file, transcript, wav and avi of `dialogs` that is not there."""
+    """Raise EmofuseError listing all label files, transcripts, wavs and avis that are not there or may not be read."""
     kinds = {"labels": label_path, "transcript": transcript_path, "sound": dialog_wav_path, "video": avi_path}
-    missing = [
-        f"{path(root, d)} ({kind})" for d in dialogs for kind, path in kinds.items() if not path(root, d).is_file()
-    ]
-    if missing:
-        raise EmofuseError(
-            f"Missing files of the release: {len(missing)} (corpus.on_missing: drop works without them, and lists the"
-            f" turns that it leaves out)\n{listing(missing, 200)}"
+    missing, closed = [], []
+    for path, line in ((path(root, d), f"{path(root, d)} ({kind})") for d in dialogs for kind, path in kinds.items()):
+        if not os.path.isfile(path):
+            (missing if _searchable(path.parent) else closed).append(line)
+        elif not os.access(path, os.R_OK, effective_ids=True):
+            closed.append(line)
+    drop = "corpus.on_missing: drop works without them, and lists the turns that it leaves out"
+    messages = [f"Missing files of the release: {len(missing)} ({drop})\n{listing(missing, 200)}"] if missing else []
+    if closed:
+        messages.append(
+            f"Files of the release that this user may not read: {len(closed)} (have their owner share them; {drop})\n"
+            f"{listing(closed, 200)}"
         )
+    if messages:
+        raise EmofuseError("\n".join(messages))
+
+
+def _searchable(folder):
+    """Whether what is in a folder can be told from what is not; of a folder that is not there, too."""
+    try:
+        os.stat(f"{folder}/.")
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def files(root, dialogs):
