@@ -1,5 +1,6 @@
 """The turns that the benchmark trains on: lengths drawn from turn_lengths.tsv, and text, sound and pictures of that length."""
 
+import hashlib
 import wave
 from functools import cache
 from pathlib import Path
@@ -42,17 +43,17 @@ def made_up_words():
     return sorted(words)[:2_000]
 
 
-def write_clips(folder, modality, decode):
-    """Write the modality's clips into `folder` and return their manifest, turn id -> {"frames": length}.
+def write_clips(folder, modality, decode, number):
+    """Write a `number` of the modality's clips, in turns of three sessions, into `folder`; the rows of their manifest by turn.
 
-    The lengths are in words, samples or video frames, as in the manifests of real clips. decode: whether pictures are
-    written as H.264, which needs PyAV; without it no video is written and `generated_frames` stands in for its decoder.
+    decode: whether pictures are written as H.264, which needs PyAV; without it the files are empty and `generated_frames`
+    stands in for their decoder.
     """
     manifest = {}
     rng = np.random.default_rng(0)
     words = made_up_words()
-    for number, seconds in enumerate(draw_seconds(FILES[modality])):
-        turn = f"Ses01F_impro01_F{number:03d}"
+    for index, seconds in enumerate(draw_seconds(number)):
+        turn = f"Ses0{1 + index % 3}F_impro01_F{index:03d}"
         path = clip_path(folder, modality, turn)
         if modality == "text":
             length = max(1, round(seconds * WORDS_PER_SECOND))
@@ -64,10 +65,11 @@ def write_clips(folder, modality, decode):
                 _write_wav(file, rng.normal(0, 3_000, length))
         else:
             length = max(1, round(seconds * FRAME_RATE))
-            if decode:
-                with whole(path) as file:
-                    _write_mp4(file, length)
-        manifest[turn] = {"frames": length}
+            with whole(path) as file:
+                _write_mp4(file, length) if decode else file.touch()
+        data = path.read_bytes()
+        checksum = hashlib.sha256(data).hexdigest()
+        manifest[turn] = {"status": "ok", "bytes": len(data), "frames": length, "checksum": checksum, "note": ""}
     return manifest
 
 
@@ -86,7 +88,7 @@ def _write_mp4(path, frames):
     """A clip as clips.py writes them, of `frames` pictures."""
     import av
 
-    from emofuse.clips import X264
+    from emofuse.clip_video import X264
 
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=30, options=X264)

@@ -48,7 +48,7 @@ def main():
             modality = encoders[encoder]
             if modality not in clips:
                 _say(f"writing {material.FILES[modality]} clips: {modality}")
-                clips[modality] = material.write_clips(folder, modality, decode)
+                clips[modality] = material.write_clips(folder, modality, decode, material.FILES[modality])
             for setting in settings:
                 case = {
                     "encoder": encoder,
@@ -234,7 +234,7 @@ def _speed_table(cases):
         f"{' to '.join(dict.fromkeys(f'{x:.3g}' for x in (min(p), max(p))))} TFLOP/s ({source})"
         for source, p in peaks.items()
     ]
-    return [*_table(header, rows), "", f"Utilisation: of {', '.join(spans)}; padding is not counted as work.", ""]
+    return [*table(header, rows), "", f"Utilisation: of {', '.join(spans)}; padding is not counted as work.", ""]
 
 
 def _study_table(found):
@@ -253,7 +253,7 @@ def _study_table(found):
     return [
         "Hours of the study at these rates:",
         "",
-        *_table(header, rows),
+        *table(header, rows),
         "",
         "Assumed: one training at a time, with nothing else on the machine. Each encoder is trained on the selection fold,"
         " those of `fusion` on the other four folds too, with one seed, for the config's epochs, on the turns that"
@@ -268,8 +268,14 @@ def _study_row(encoder, trainings, hours, compared):
     return (encoder, str(trainings), *(f"{value:.3g}" for value in hours.values()), *ratios)
 
 
-def _table(header, rows):
-    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
+def table(header, rows):
+    """The lines of a Markdown table of strings."""
+    return [row(cells) for cells in (header, ["---"] * len(header), *rows)]
+
+
+def row(cells):
+    """A line of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

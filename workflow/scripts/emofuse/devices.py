@@ -27,6 +27,8 @@ def prepare_device(wanted, threads, deterministic=True):
     # config describes.
     os.environ["CUDA_VISIBLE_DEVICES"] = "0" if visible is None else visible.split(",")[0]
     if wanted != "cpu" and not torch.cuda.is_available():
+        if visible is None:  # or a second call would take what the first has set for a GPU in sight
+            del os.environ["CUDA_VISIBLE_DEVICES"]
         gpus = _gpus_in_sight(visible)
         if gpus or wanted == "cuda":
             seen = f"{', '.join(gpus)} is there" if gpus else "no GPU is in sight"
