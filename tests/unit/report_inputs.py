@@ -214,7 +214,14 @@ def _predict(made, rng, everything, classes, part, there, scenario, split, seed)
         truth, guess = made.predictions["chosen", split, seed, p] = made.predictions[best, split, seed, p]
         recalls = [(guess[truth == c] == c).mean() for c in CLASSES if (truth == c).any()]
         row |= {f"{p}_wa": (truth == guess).mean(), f"{p}_ua": np.mean(recalls)}
-    return row
+    single = max((s.name for s in everything if s.kind == "single"), key=lambda name: scores.get((name, "val"), 0))
+    if (single, "val") not in scores:
+        return row | {"single": "", "single_wa": "", "single_ua": ""}
+    made.predictions["chosen-single", split, seed, "test"] = truth, guess = made.predictions[
+        single, split, seed, "test"
+    ]
+    recalls = [(guess[truth == c] == c).mean() for c in CLASSES if (truth == c).any()]
+    return row | {"single": single, "single_wa": scores[single, "test"], "single_ua": np.mean(recalls)}
 
 
 def _problem(subject, severity, problem, action):
@@ -424,13 +431,20 @@ def _assessment(made, rng, everything, protocol, validated):
     singles, baselines = ([s.name for s in declared if s.kind == kind] for kind in ("single", "baseline"))
     ways = dict.fromkeys(f"{s.kind}-{s.combination}" for s in declared if fused(s, made.modalities))
     roles = dict.fromkeys(singles, "single modality") | dict.fromkeys(baselines, "baseline")
-    roles |= dict.fromkeys(ways, "other fusion")
+    roles |= ({"chosen-single": "single, chosen on validation"} if validated else {}) | dict.fromkeys(
+        ways, "other fusion"
+    )
+    if validated:
+        for measure, function in (("wa", wa), ("ua", ua)):
+            found = [function(*pooled(made, "chosen-single", seed, protocol)) for seed in made.seeds]
+            value["chosen-single", measure] = np.mean(found) / 100
     comparisons = []
     for measure in ("wa", "ua"):
         for second, role in roles.items():
             difference = value["chosen", measure] - value.get((second, measure), value["chosen", measure] - 0.001)
             p = 0.00001 if difference > 0.2 else float(rng.uniform(0.0001, 0.5))
             row = {"second": second, "role": role, "measure": measure, "difference": difference, "p": p}
+            row |= {"low": difference - 0.02, "high": difference + 0.03}
             row |= {"p_holm": min(1.0, p * len(roles)), "holds": p * len(roles) < 0.05}
             found = {"only_first": 41, "only_second": 22, "p_mcnemar": 1e-9} if measure == "wa" else {}
             comparisons.append(row | {"only_first": None, "only_second": None, "p_mcnemar": None} | found)

@@ -16,6 +16,7 @@ from emofuse.classification import classify
 from emofuse.errors import EmofuseError
 from emofuse.store import read_metadata, read_parquet
 from emofuse.systems import systems_of
+from emofuse.train_vectors import speaker_folds
 
 SETTINGS = {
     "argmax": {},
@@ -216,17 +217,18 @@ def test_svm_of_every_subset_and_without_a_modality_by_hand(corpus):
 
 @pytest.mark.parametrize("kind", ["early", "late"])
 def test_validation_vectors_by_hand(corpus, kind):
-    """What is said of a validation turn was learned from the validation part's other dialogs."""
+    """What is said of a validation turn was learned from the validation part's other speakers."""
     table, *_ = run(corpus, "svm", "validation")
     plain = Plain(corpus)
     val, test = (np.flatnonzero(plain.part == part) for part in ("val", "test"))
-    groups = len(set(plain.dialog[val]))
-    folds = StratifiedGroupKFold(groups).split(val, plain.codes[val], plain.dialog[val])
+    speaker = np.array([f"{turn[:5]}_{turn[-4]}" for turn in plain.turns])
+    groups = len(set(speaker[val]))
+    folds = StratifiedGroupKFold(groups).split(val, plain.codes[val], speaker[val])
     pairs = [(val[learned], val[asked]) for learned, asked in folds]
-    assert groups == 4 and sum(len(asked) for _, asked in pairs) == len(val)
+    assert groups == 2 and sum(len(asked) for _, asked in pairs) == len(val)
     said = {}
     for learned, asked in [*pairs, (val, test)]:
-        assert not set(plain.dialog[learned]) & set(plain.dialog[asked])
+        assert not set(speaker[learned]) & set(speaker[asked])
         x = fuse(plain.early(learned) if kind == "early" else plain.late(learned), "concat")
         reference = SVC().fit(x[learned], plain.truth[learned])
         scores = reference.decision_function(x[asked])
@@ -459,9 +461,9 @@ def test_without_a_validation_part_nothing_can_be_chosen(corpus):
             run(corpus, "svm", vectors, source)
 
 
-def test_one_dialog_cannot_say_of_itself(corpus, tmp_path):
-    small = Corpus(tmp_path / "small", per_class=2)
-    with pytest.raises(EmofuseError, match="validation part of two dialogs or more"):
+def test_one_turn_of_a_class_cannot_say_of_itself(corpus, tmp_path):
+    small = Corpus(tmp_path / "small", per_class=1)
+    with pytest.raises(EmofuseError, match="validation part of two speakers or dialogs or more"):
         run(small, "svm", "validation", settings={})
 
 
@@ -532,3 +534,14 @@ def test_notes_tell_in_how_many_trainings(corpus):
     assert told["in_sample"] == [note]
     assert told["validation"] == [f"{note}, in 5 of 5 trainings"]
     assert told["cross_fitted"] == [f"{note}, in 3 of 3 trainings"]
+
+
+def test_a_lone_speaker_is_asked_by_dialog_and_several_by_speaker():
+    labels = np.array([0, 1] * 6)
+    dialogs = np.repeat(["d1", "d2", "d3"], 4)
+    speakers = np.array(list("FFMM" * 3))
+    for groups, parts in ((speakers, speaker_folds(labels, speakers, dialogs)),
+                          (dialogs, speaker_folds(labels, np.array(["F"] * 12), dialogs))):  # fmt: skip
+        assert sorted(np.concatenate([asked for _, asked in parts])) == list(range(12))
+        assert all(not set(groups[learned]) & set(groups[asked]) for learned, asked in parts)
+        assert len(parts) == len(set(groups))

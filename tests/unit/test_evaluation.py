@@ -1,15 +1,16 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
-from evaluation_inputs import BY_NAME, SYSTEMS, Run
+from evaluation_inputs import ALONE, BY_NAME, SYSTEMS, Run
 from fusion_inputs import CLASSES
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
 from emofuse.errors import EmofuseError
-from emofuse.evaluation import Fold, choose, evaluate, measure
+from emofuse.evaluation import Fold, best, choose, evaluate, measure
 from emofuse.store import read_metadata, read_parquet, read_tsv, write_parquet
-from emofuse.systems import System, candidates
+from emofuse.systems import System, candidates, full_fusions
 
 NAMES = ("scores.parquet", "per_class.parquet", "confusion.parquet", "chosen.tsv", "chosen_predictions.parquet")
 
@@ -117,9 +118,9 @@ def test_scores_of_every_fold_and_pooled(run):
                         assert one(result["confusion"], **key, truth=name, prediction=other)["count"] == cells[i, j]
 
 
-def test_the_final_system_is_chosen_on_validation(run):
-    result = evaluated(run)
-    fused = [system.name for system in candidates(SYSTEMS)]
+def test_by_wa_the_final_system_is_the_fusion_with_the_best_one_on_validation(run):
+    result = evaluated(run, final_system="validation_wa")
+    fused = [system.name for system in full_fusions(SYSTEMS)]
     for split in ("session1", "session2", "session3"):
         val = {name: by_hand(*run.rows(name, split, 1, "val"))[0] for name in fused}
         best = max(fused, key=lambda name: (val[name]["wa"], val[name]["ua"], -fused.index(name)))
@@ -138,6 +139,65 @@ def test_the_final_system_is_chosen_on_validation(run):
             if run.corpus.parts(int(split[-1]))[turn] == "test"
         }
         assert all(row["truth"] == run.truth[row["turn_id"]] for row in rows)
+
+
+def test_the_final_system_is_chosen_on_validation(run):
+    result = evaluated(run)
+    names = [system.name for system in candidates(SYSTEMS)]
+    for split in ("session1", "session2", "session3"):
+        row = one(result["chosen"], split=split)
+        assert row["system"] == run.choice(names, split, 1)
+        assert row["single"] == run.choice(ALONE, split, 1)
+        test = by_hand(*run.rows(row["single"], split, 1, "test"))[0]
+        assert [float(row[key]) for key in ("single_wa", "single_ua")] == pytest.approx(
+            [test["wa"], test["ua"]], abs=1e-6
+        )
+
+
+PLAIN = System("audio-wav2vec2", "single", "", "argmax", ("audio",))
+AVERAGE = System("late-sum-argmax", "late", "sum", "argmax", ("text", "audio"))
+TRAINED = System("early-sum-svm", "early", "sum", "svm", ("text", "audio"))
+OTHER = System("late-sum-svm", "late", "sum", "svm", ("text", "audio"))
+
+
+def choice(**sure):
+    """What is chosen of systems by the probability that each gives to the right one of two classes, in eight turns of four
+    dialogs."""
+    systems = {"plain": PLAIN, "average": AVERAGE, "trained": TRAINED, "other": OTHER}
+    turns = np.array([f"Ses01F_impro0{i // 2}_F{i % 2:03}" for i in range(8)])
+    made = Fold(turns, np.array(["val"] * 8), np.array([0, 1] * 4))
+    for name, of_right in sure.items():
+        of_right = np.broadcast_to(np.array(of_right, float), 8)
+        both = np.stack([of_right, 1 - of_right], axis=1)
+        both[1::2] = both[1::2, ::-1]
+        made.predictions[systems[name]] = both.argmax(axis=1)
+        made.probabilities["after"][systems[name]] = both
+    frame = pd.DataFrame({"dialog": [turn[:-5] for turn in turns]}, index=turns)
+    return choose(made, list(made.predictions), frame)
+
+
+def test_a_trained_classifier_is_only_chosen_where_it_is_better_beyond_doubt():
+    steady = [0.7, 0.7, 0.75, 0.7, 0.7, 0.65, 0.7, 0.7]
+    lucky = [0.99, 0.99, 0.65, 0.65, 0.65, 0.65, 0.65, 0.65]  # in one dialog, which gives it the best mean of all
+    assert choice(plain=0.6, trained=steady) == TRAINED
+    assert choice(plain=0.6, trained=lucky) == PLAIN
+    assert choice(plain=0.6, trained=lucky, other=steady) == OTHER
+    assert choice(plain=0.6, trained=[0.6] * 8) == PLAIN
+    assert choice(trained=lucky, other=steady) == TRAINED  # nothing else there: the least loss
+
+
+def test_what_learns_nothing_is_chosen_by_log_loss_and_not_by_hits():
+    hits = [0.51] * 7 + [0.01]  # right seven times of eight, and once very sure of what is wrong
+    assert choice(plain=hits, average=[0.9] * 6 + [0.4] * 2) == AVERAGE
+    assert choice(plain=0.6, average=0.6) == PLAIN  # equals: the first in order
+
+
+def test_a_system_that_cannot_be_calibrated_is_not_chosen_where_another_can():
+    made = fold({PLAIN: (0, 0, 0, 1), AVERAGE: (0, 0, 0, 0)})
+    made.probabilities["after"][AVERAGE] = np.full((4, 2), 0.5)
+    frame = pd.DataFrame({"dialog": list("ddee")}, index=list("abcd"))
+    assert choose(made, [PLAIN, AVERAGE], frame) == AVERAGE
+    assert choose(fold({AVERAGE: (0, 0, 0, 1), PLAIN: (0, 0, 0, 0)}), [AVERAGE, PLAIN], frame) == PLAIN
 
 
 def test_the_test_part_takes_no_part_in_the_choice(run):
@@ -162,37 +222,35 @@ def fold(guesses, part="val"):
 
 
 def test_choice_refuses_turns_that_are_not_validation():
-    system = System("late-sum-svm", "late", "sum", "svm", ("text", "audio"))
     with pytest.raises(EmofuseError, match=r"Leak: "):
-        choose(fold({system: (0, 0, 0, 0)}, "test"), [system])
-    assert choose(fold({system: (0, 0, 0, 0)}), [system]) == system
+        choose(fold({OTHER: (0, 0, 0, 0)}, "test"), [OTHER], None)
 
 
 def test_equals_are_decided_by_ua_and_then_by_order():
-    first, second, third, alone = (
+    first, second, third = (
         System("early-sum-svm", "early", "sum", "svm", ("text", "audio")),
         System("early-concat-mlp", "early", "concat", "mlp", ("text", "audio")),
         System("late-sum-argmax", "late", "sum", "argmax", ("text", "audio")),
-        System("text-bert", "single", "", "argmax", ("text",)),
     )
 
     def chosen(guesses):
-        return choose(fold(guesses), candidates(guesses))
+        return best(fold(guesses), guesses)
 
-    low, high, perfect = (0, 0, 0, 0), (0, 0, 1, 1), (0, 0, 0, 1)  # wa 3/4 and 3/4, ua 1/2 and 5/6
+    low, high = (0, 0, 0, 0), (0, 0, 1, 1)  # wa 3/4 and 3/4, ua 1/2 and 5/6
     assert chosen({first: low, second: high, third: low}) == second
     assert chosen({third: low, second: low, first: low}) == first
-    assert chosen({first: low, third: low, alone: perfect}) == first  # a single modality is no candidate
-    assert chosen({alone: perfect}) == alone  # unless there is nothing else
 
 
-def test_a_subset_or_a_substitute_is_no_candidate(run):
-    """However good they are: the final system fuses all modalities."""
+@pytest.mark.parametrize("rule", ["validation", "validation_wa"])
+def test_a_subset_or_a_substitute_is_no_candidate(run, rule):
+    """However good they are: the final system is a single modality or fuses all."""
     for (name, _, _), guess in run.guess.items():
         if BY_NAME[name] not in candidates(SYSTEMS):
             guess.update({turn: run.truth[turn] for turn in guess})
-    assert {BY_NAME[row["system"]] for row in evaluated(run)["chosen"]} <= set(candidates(SYSTEMS))
-    assert len(candidates(SYSTEMS)) == 8  # early and late by sum, product and concatenation, and two of argmax
+    chosen = {BY_NAME[row["system"]] for row in evaluated(run, final_system=rule)["chosen"]}
+    assert chosen <= set(candidates(SYSTEMS) if rule == "validation" else full_fusions(SYSTEMS))
+    # Single modalities; early and late fusion by sum, product and concatenation; two of argmax.
+    assert len(candidates(SYSTEMS)) == 3 + 8
 
 
 def test_the_scenario_baseline_says_the_majority_of_the_turns_scenario(run):

@@ -158,9 +158,10 @@ def test_comparisons_say_which_hold(made):
             source = file.loc[(measure, second)]
             of_measure = row[measure.upper()]
             assert of_measure["Holds"] == ("yes" if source["holds"] else "no")
-            assert of_measure["Points"] == f"{100 * source['difference']:.1f}"
+            points = [f"{100 * source[name]:.1f}" for name in ("difference", "low", "high")]
+            assert of_measure["Points"] == "{} [{}, {}]".format(*points)
             assert of_measure["p"] == (f"{source['p']:.3f}" if source["p"] > 0.0005 else "< 0.001")
-    assert len(shown) == 11
+    assert len(shown) == 12
     assert shown.xs("majority", level=0).iloc[0].tolist()[-3:] == ["41", "22", "< 0.001"]
     assert "$<$ 0.001" in to_latex(table)
 

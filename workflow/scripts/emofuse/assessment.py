@@ -9,10 +9,10 @@ import pyarrow as pa
 from emofuse import statistics
 from emofuse.calibration import brier, expected_calibration_error, reliability
 from emofuse.errors import EmofuseError
-from emofuse.evaluation import add_derived, best_of_each_fusion, pool, read_predictions, read_splits
+from emofuse.evaluation import add_derived, best_of_each_way, pool, read_predictions, read_splits
 from emofuse.fusion import some
 from emofuse.store import read_parquet, write_parquet
-from emofuse.systems import CHOSEN
+from emofuse.systems import CHOSEN, CHOSEN_SINGLE
 
 SIGNIFICANT = 0.05
 
@@ -28,11 +28,11 @@ def assess(
     - intervals: system, kind, measure (wa, ua, macro_f1, weighted_f1), value; low, high: 95 % interval by bootstrap over
       dialogs within sessions; fold_low, fold_high: 95 % t interval of the mean over the folds, null with one fold; seed_sd:
       standard deviation over the seeds, null with one
-    - comparisons: second, role, measure (wa, ua), difference (final system minus second), p (sign flips of whole dialogs),
-      p_holm (corrected over all comparisons of that measure), holds (p_holm < 0.05); for wa also only_first, only_second
-      (turns that only one of them has right) and p_mcnemar (exact; takes turns as independent), of the first seed. The
-      family is declared: every single modality, every baseline, each way of fusing with its classifier chosen as the final
-      system is
+    - comparisons: second, role, measure (wa, ua), difference (final system minus second); low, high: its 95 % interval by the
+      same bootstrap; p (sign flips of whole dialogs), p_holm (corrected over all comparisons of that measure), holds
+      (p_holm < 0.05); for wa also only_first, only_second (turns that only one of them has right) and p_mcnemar (exact;
+      takes turns as independent), of the first seed. The family is declared: every single modality, the one that would be
+      chosen on validation (chosen-single), every baseline, each way of fusing with its classifier chosen as the final system is
     - groups: grouping (speaker, style, words), group, system (baselines, single modalities, final system), n, wa, ua. Words
       are seen where a training turn of the same fold has the same words
     - calibration: system, kind, when (before, after), n, ece, brier; systems without a validation part have none, an SVM no
@@ -42,7 +42,7 @@ def assess(
     frames, classes = read_splits(splits)
     folds, _ = read_predictions(predictions, frames, classes, probabilities=True)
     add_derived(folds, frames, classes, final_system)
-    family = best_of_each_fusion(folds)
+    family = best_of_each_way(folds, frames)
     for name, picks in family.items():
         for key, fold in folds.items():
             fold.add(name, picks[key])
@@ -113,10 +113,13 @@ def comparisons_table(counts, fold, systems, family, flips):
     """The table `comparisons` of `assess`; `fold`: the predictions of the first seed, for McNemar's test."""
     roles = {system: "single modality" for system in systems if system.kind == "single"}
     roles |= {system: "baseline" for system in systems if system.kind == "baseline"}
-    roles |= dict.fromkeys(family, "other fusion")
+    roles |= {
+        system: "single, chosen on validation" if system == CHOSEN_SINGLE else "other fusion" for system in family
+    }
     number = {system: index for index, system in enumerate(systems)}
     pairs = [(number[CHOSEN], number[system]) for system in roles]
     rows = []
+    bounds = statistics.intervals(counts, flips, pairs=pairs)
     for measure, (differences, p) in statistics.sign_flip(counts, pairs, flips).items():
         corrected = statistics.holm(p)
         for index, (system, role) in enumerate(roles.items()):
@@ -125,6 +128,8 @@ def comparisons_table(counts, fold, systems, family, flips):
                 "role": role,
                 "measure": measure,
                 "difference": differences[index],
+                "low": bounds[measure][index, 0],
+                "high": bounds[measure][index, 1],
                 "p": p[index],
                 "p_holm": corrected[index],
                 "holds": bool(corrected[index] < SIGNIFICANT),
@@ -136,7 +141,7 @@ def comparisons_table(counts, fold, systems, family, flips):
             rows.append(row)
     schema = pa.schema(
         [(name, pa.string()) for name in ("second", "role", "measure")]
-        + [(name, pa.float64()) for name in ("difference", "p", "p_holm")]
+        + [(name, pa.float64()) for name in ("difference", "low", "high", "p", "p_holm")]
         + [("holds", pa.bool_()), ("only_first", pa.int64()), ("only_second", pa.int64()), ("p_mcnemar", pa.float64())]
     )
     return pa.Table.from_pylist(rows, schema)

@@ -50,7 +50,7 @@ def protocol_card(facts, splits):
 
     splits: paths of its split files. facts: what the config says: 'classes' {class: [raw labels]}, 'class_set' (its name or
     ''), 'subset', 'refit' (bool), 'train_vectors', 'seeds', 'choices' ({modality: 'validation' or 'test'} where
-    the encoder was chosen), 'leaks' ({name: sentence} of those made), 'final_system' ('validation', 'test' or a system),
+    the encoder was chosen), 'leaks' ({name: sentence} of those made), 'final_system' (the config's),
     'classifiers' ({name: settings}), 'sessions', and any further ones, shown in the order given: a text, a number, a list,
     or {name: setting} where a setting may be such a dict again.
     """
@@ -125,7 +125,11 @@ def chosen_on(facts, folds):
     listed = any(
         isinstance(value, list) and len(value) > 1 for one in facts["classifiers"].values() for value in one.values()
     )
-    final = {"validation": "on validation, in each fold", "test": "on test, of all folds"}
+    final = {
+        "validation": "on validation, in each fold, by log loss; a trained classifier only if it is clearly better",
+        "validation_wa": "on validation, in each fold: the fusion with the best WA",
+        "test": "on test, of all folds",
+    }
     fitted = "training and validation part" if facts["refit"] else FITTED_ON[facts["train_vectors"]]
     return [
         f"epoch: {epoch}",

@@ -13,10 +13,13 @@ import pyarrow.compute as pc
 from emofuse.errors import EmofuseError, listing
 from emofuse.fusion import some
 from emofuse.splits import read_split
-from emofuse.statistics import measures
+from emofuse.statistics import clustered_error, measures
 from emofuse.store import read_metadata, read_parquet, write_parquet, write_tsv
-from emofuse.systems import CHOSEN, MAJORITY, SCENARIO, System, candidates, full_fusions
+from emofuse.systems import CHOSEN, CHOSEN_SINGLE, MAJORITY, SCENARIO, System, candidates, full_fusions, singles
 
+ON_VALIDATION = ("validation", "validation_wa")  # what `final_system` says to choose it there
+STANDARD_ERRORS = 2  # of the difference, by which a trained classifier's loss must be smaller to be taken for smaller
+LEAST = 1e-6  # the least probability: one turn shall not decide alone
 POOLED = "pooled"  # stands where a split's name would, for all folds of one seed together
 
 
@@ -67,21 +70,23 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
       or is another one in each split
     - per_class (Parquet): system, split, seed, part, class, precision, recall, f1, support
     - confusion (Parquet): system, split, seed, part, truth, prediction, count
-    - chosen (TSV): split, seed, system, val_wa, val_ua, test_wa, test_ua
+    - chosen (TSV): split, seed, system, val_wa, val_ua, test_wa, test_ua, single (the single modality that would have been
+      chosen; empty without a validation part), single_wa, single_ua (on test)
     - chosen_predictions (Parquet): turn_id, split, seed, truth, prediction of the chosen systems' test turns
 
     All scores are fractions (see `measure`). Split "pooled" is all folds of a seed together. Three systems are added:
     "majority" always says the most frequent class of the split's training part (of equals the first in the order of
     classes), "scenario" that of the turn's scenario there (of a scenario without training turns, the former), "chosen" is
-    in each split the final system. With `final_system` "validation" that is the one of `systems.candidates` with the best
-    WA in the split's validation part (of equals the better UA, then the first in `System.order`); with "test" (a leak) the
-    one that has the best WA of all on the test turns of all splits of that seed; else it is the system of that name,
-    everywhere. Raises EmofuseError where the predictions do not belong together, where there is no validation part to
-    choose on, and where no system has the name.
+    in each split the final system. With `final_system` "validation" that is the one of `systems.candidates` that `choose`
+    takes by the split's validation part; with "validation_wa" the fusion of all modalities with the best WA there (of equals
+    the better UA, then the first in `System.order`); with "test" (a leak) the candidate that has the best WA of all on the
+    test turns of all splits of that seed; else it is the system of that name, everywhere. Raises EmofuseError where the
+    predictions do not belong together, where there is no validation part to choose on, and where no system has the name.
     """
     frames, classes = read_splits(splits)
-    folds, encoders = read_predictions(predictions, frames, classes)
+    folds, encoders = read_predictions(predictions, frames, classes, probabilities=True)
     picks = add_derived(folds, frames, classes, final_system)
+    single = best_of_each_way(folds, frames).get(CHOSEN_SINGLE, {})
 
     measured = measure_all(folds, classes)
     rows = [
@@ -111,8 +116,13 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
             result = measured.get((system, split, seed, part))
             for score in ("wa", "ua"):
                 row[f"{part}_{score}"] = "" if result is None else f"{result[score]:.6f}"
+        alone = single.get((split, seed))
+        row["single"] = alone.name if alone else ""
+        for score in ("wa", "ua"):
+            row[f"single_{score}"] = f"{measured[alone, split, seed, 'test'][score]:.6f}" if alone else ""
         rows.append(row)
-    write_tsv(chosen, rows, ["split", "seed", "system", "val_wa", "val_ua", "test_wa", "test_ua"])
+    columns = ["val_wa", "val_ua", "test_wa", "test_ua", "single", "single_wa", "single_ua"]
+    write_tsv(chosen, rows, ["split", "seed", "system", *columns])
     write_parquet(chosen_predictions, chosen_table(folds, classes))
 
 
@@ -272,7 +282,7 @@ def _incomplete(folds, splits):
 
 def add_derived(folds, splits, classes, final_system):
     """Add the baselines and the final system to each Fold; the system that the latter is, {(split, seed): System}."""
-    picks = pick(folds, final_system)
+    picks = pick(folds, splits, final_system)
     for key, fold in folds.items():
         for system, said in baselines(splits[key[0]], fold.turns).items():
             fold.predictions[system] = pc.index_in(pa.array(said), pa.array(classes)).to_numpy().astype(np.int64)
@@ -290,11 +300,11 @@ def baselines(frame, turns):
     return {MAJORITY: np.full(len(turns), overall), SCENARIO: said.to_numpy(str)}
 
 
-def pick(folds, final_system):
+def pick(folds, splits, final_system):
     """The final system of each split and seed, {(split, seed): System}; see `evaluate`."""
     if final_system == "test":
         return best_on_test(folds)
-    if final_system != "validation":
+    if final_system not in ON_VALIDATION:
         names = {system.name: system for fold in folds.values() for system in fold.predictions}
         if final_system not in names:
             nearest = difflib.get_close_matches(final_system, names, n=1)
@@ -312,7 +322,12 @@ def pick(folds, final_system):
             f"the test part would flatter it. Name the system in advance (final_system: one of {names}), or choose "
             "another validation rule."
         )
-    return {key: choose(fold, candidates(fold.predictions)) for key, fold in validation.items()}
+    if final_system == "validation_wa":
+        return {
+            key: best(fold, full_fusions(fold.predictions) or singles(fold.predictions))
+            for key, fold in validation.items()
+        }
+    return {key: choose(fold, candidates(fold.predictions), splits[key[0]]) for key, fold in validation.items()}
 
 
 def best_on_test(folds):
@@ -342,14 +357,40 @@ def pool(folds):
     )
 
 
-def choose(fold, systems):
-    """`best` of some systems on a Fold of validation turns.
+def choose(fold, systems, frame):
+    """The final one of some systems by a Fold of validation turns; `frame`: the split's DataFrame by turn_id.
 
-    Raises EmofuseError if a row is not of the validation part: no test turn may take part in this choice.
+    Systems are compared by log loss, the negative logarithm of the calibrated probability of a turn's class, which uses
+    each turn better than a hit or a miss does. Of the systems that learn nothing after their encoders (single modalities,
+    late fusions by argmax) the one with the least is taken, unless one that does learn is below it by more than
+    STANDARD_ERRORS of the difference, dialogs taken as independent; then the least of these. For there are many of them,
+    and the best of many looks better than it is; docs/statistics.md shows what that costs. Of equals the first in
+    `System.order`. Raises EmofuseError if a row is not of the validation part: no test turn may take part in this choice.
     """
     if (fold.parts != "val").any():
         raise EmofuseError("Leak: the choice of the final system would see other than validation turns.")
-    return best(fold, systems)
+    rows = np.arange(len(fold.truth))
+    losses = {
+        system: -np.log(np.maximum(fold.probabilities["after"][system][rows, fold.truth], LEAST))
+        for system in sorted(systems, key=lambda system: (system.learns, system.order))
+        if system in fold.probabilities["after"]  # one that cannot be calibrated here, for want of classes, is not
+    }
+    if not losses:
+        return min(systems, key=lambda system: (system.learns, system.order))
+
+    def least(of):
+        return min(of, key=lambda system: losses[system].mean())
+
+    plain = [system for system in losses if not system.learns]
+    if not plain:
+        return least(losses)
+    safe, dialogs = least(plain), frame.loc[fold.turns, "dialog"].to_numpy(str)
+
+    def better(system):
+        gain = losses[safe] - losses[system]
+        return gain.mean() > 0 and gain.mean() > STANDARD_ERRORS * clustered_error(gain, dialogs)
+
+    return least([system for system in losses if system.learns and better(system)] or [safe])
 
 
 def best(fold, systems):
@@ -363,20 +404,24 @@ def best(fold, systems):
     return min(systems, key=merit)
 
 
-def best_of_each_fusion(folds):
-    """For each kind and combination of fusion, its candidate in each fold: {System: {(split, seed): System}}.
+def best_of_each_way(folds, splits):
+    """For the single modalities and each kind and combination of fusion, its candidate in each fold: {System: {(split,
+    seed): System}}.
 
-    Chosen as the final system is, on validation; where there is no validation part, the first in `System.order`.
+    Chosen by `choose`; where there is no validation part, of fusions the first in `System.order`, and no single modality.
     """
     found = {}
     for key, fold in folds.items():
         validation = fold.part("val")
         ways = {}
+        if len(validation.turns):
+            ways[CHOSEN_SINGLE] = singles(fold.predictions)
         for system in full_fusions(fold.predictions):
-            ways.setdefault((system.kind, system.combination), []).append(system)
-        for (kind, combination), systems in ways.items():
-            name = System(f"{kind}-{combination}", "chosen", combination, "", ())
-            found.setdefault(name, {})[key] = choose(validation, systems) if len(validation.turns) else systems[0]
+            name = System(f"{system.kind}-{system.combination}", "chosen", system.combination, "", ())
+            ways.setdefault(name, []).append(system)
+        for name, systems in ways.items():
+            chosen = choose(validation, systems, splits[key[0]]) if len(validation.turns) else systems[0]
+            found.setdefault(name, {})[key] = chosen
     return found
 
 

@@ -18,9 +18,9 @@ DESCRIPTION = ("encoder", "model", "revision", "pooling", "checkpoint")
 class Aligned:
     """The turns of a split that every modality has, in the order of their ids, and their vectors.
 
-    `turns`, `parts`, `truth`, `dialogs`: (n,) str; `logits[modality]`: (n, classes) float64; `embeddings[modality]`:
-    (n, d) float64, an empty dict where they were not asked for. `stores[modality]` describes the encoder by the keys of
-    DESCRIPTION. `left_out` gives, for each turn of the split that some modality lacks, the reason.
+    `turns`, `parts`, `truth`, `dialogs`, `speakers`: (n,) str; `logits[modality]`: (n, classes) float64;
+    `embeddings[modality]`: (n, d) float64, an empty dict where they were not asked for. `stores[modality]` describes the
+    encoder by the keys of DESCRIPTION. `left_out` gives, for each turn of the split that some modality lacks, the reason.
     """
 
     split: str
@@ -31,6 +31,7 @@ class Aligned:
     parts: np.ndarray
     truth: np.ndarray
     dialogs: np.ndarray
+    speakers: np.ndarray
     logits: dict[str, np.ndarray]
     embeddings: dict[str, np.ndarray]
     left_out: dict[str, str]
@@ -53,7 +54,7 @@ def align(stores, split_path, seed, embeddings=True):
     split, this seed and these classes, speak of the same turns (rows and left-out turns together), and put each turn
     into the part that the split file says. Raises EmofuseError with everything that is wrong.
     """
-    split, classes, parts, truth, dialogs = split_turns(split_path)
+    split, classes, parts, truth, dialogs, speakers = split_turns(split_path)
     columns = ["turn_id", "part", "logits"] + (["embedding"] if embeddings else [])
     metadata = {modality: read_metadata(path) for modality, path in stores.items()}
     tables = {modality: read_parquet(path, columns=columns) for modality, path in stores.items()}
@@ -109,6 +110,7 @@ def align(stores, split_path, seed, embeddings=True):
         parts=np.array([parts[turn] for turn in turns], dtype=str),
         truth=np.array([truth[turn] for turn in turns], dtype=str),
         dialogs=np.array([dialogs[turn] for turn in turns], dtype=str),
+        speakers=np.array([speakers[turn] for turn in turns], dtype=str),
         logits=vectors("logits"),
         embeddings=vectors("embedding") if embeddings else {},
         left_out=left_out,
@@ -116,10 +118,12 @@ def align(stores, split_path, seed, embeddings=True):
 
 
 def split_turns(path):
-    """A split file, checked again for leaks: (name, classes, {turn: part}, {turn: class}, {turn: dialog})."""
+    """A split file, checked again for leaks: name, classes, and {turn: str} of part, class, dialog and speaker."""
     table, classes = read_split(path)
     turns = table["turn_id"].to_pylist()
-    columns = (dict(zip(turns, table[name].to_pylist(), strict=True)) for name in ("part", "class", "dialog"))
+    columns = (
+        dict(zip(turns, table[name].to_pylist(), strict=True)) for name in ("part", "class", "dialog", "speaker")
+    )
     return read_metadata(path)["split"], classes, *columns
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from emofuse import __version__
 from emofuse.card import by_protocol, read_folds, run_card, settings_text
+from emofuse.evaluation import ON_VALIDATION
 from emofuse.outputs import (
     ACCURACY_FIGURES,
     LOSS_FIGURES,
@@ -106,6 +107,7 @@ def make_report(
         primary=protocol_title(primary),
         card=run_card(facts, splits),
         findings=findings,
+        gave=what_fusion_gave(findings),
         cautions=cautions(findings, evaluations, folds[primary], corpus_turns, class_of, left_out, facts, choices),
         tables=tables[primary],
         table_formats=TABLE_FORMATS,
@@ -147,30 +149,82 @@ def find(scores, evaluation):
     """
     order = ranked(scores)
     by_system = order.set_index("system")
-    final, single = by_system.loc["chosen"], order[order["kind"] == "single"].iloc[0]
+    final = by_system.loc["chosen"]
     best = order[~order["kind"].isin(["baseline", "chosen"])].iloc[0]
-    by_fold = scores[scores["split"] != "pooled"].groupby(["split", "system"])["wa"].mean().unstack().mul(100)
-    gains = by_fold["chosen"] - by_fold[single["system"]]
     sure = (
         read_frame(evaluation, "intervals").set_index(["system", "measure"]).loc["chosen"].drop(columns="kind").mul(100)
     )
     return {
         "n": int(scores.loc[(scores["split"] == "pooled") & (scores["system"] == "chosen"), "n"].max()),
-        "folds": len(gains),
+        "folds": scores.loc[scores["split"] != "pooled", "split"].nunique(),
         "seeds": scores["seed"].nunique(),
         "final": _percent(final) | {"interval": sure.loc["wa"].to_dict()},
         "majority": _percent(by_system.loc["majority"]),
         "scenario": _percent(by_system.loc["scenario"]),
-        "single": {"system": single["system"], "title": modality_title(single["system"]), **_percent(single)},
+        "single": find_single(order, final, evaluation),
         "best": {"system": best["system"], **_percent(best)},
         "fused": bool(order["kind"].isin(["early", "late"]).any()),
-        "over_single": 100 * (final["wa"] - single["wa"]),
         "over_majority": 100 * (final["wa"] - by_system.loc["majority", "wa"]),
         "optimism": 100 * (best["wa"] - final["wa"]),
-        "folds_ahead": int((gains > 0).sum()),
-        "least_gain": gains.min(),
-        "most_gain": gains.max(),
     }
+
+
+def find_single(order, final, evaluation):
+    """The single modality that the final system is compared with: title, wa, ua, over (points that the final system has
+    more), low, high (its 95 % interval), folds_ahead (of the final system), same (whether it is the final one everywhere).
+
+    It is the one that each fold would choose on validation; without a validation part the best one on test.
+    """
+    chosen = read_tsv(Path(evaluation) / "chosen.tsv")
+    differences = read_frame(evaluation, "comparisons").set_index(["second", "measure"])
+    names = Counter(row["single"] for row in chosen if row["single"])
+    if names:
+        second = "chosen-single"
+        titles = [f"{modality_title(name)}" + (f" in {n} of {len(chosen)}" if len(names) > 1 else "")
+                  for name, n in names.most_common()]  # fmt: skip
+        single = {
+            score: 100 * (final[score] - differences.loc[(second, score), "difference"]) for score in ("wa", "ua")
+        }
+        ahead = sum(float(row["test_wa"]) > float(row["single_wa"]) for row in chosen)
+    else:
+        best = order[order["kind"] == "single"].iloc[0]
+        second, titles, single, ahead = best["system"], [modality_title(best["system"])], _percent(best), None
+    row = differences.loc[(second, "wa")]
+    return {
+        "title": _and(titles),
+        **single,
+        "on_validation": bool(names),
+        "over": 100 * row["difference"],
+        "low": 100 * row["low"],
+        "high": 100 * row["high"],
+        "folds_ahead": ahead,
+        "same": all(row["system"] == row["single"] for row in chosen),
+    }
+
+
+def what_fusion_gave(findings):
+    """A sentence on the final system beside the best single modality, which says plainly where fusion gave nothing."""
+    single = findings["single"]
+    than = (
+        f"the best single modality as chosen on validation ({single['title']})"
+        if single["on_validation"]
+        else f"the single modality that does best on the test turns ({single['title']})"
+    )
+    if not findings["fused"]:
+        return "This run has one modality: nothing is fused."
+    if single["same"]:
+        return f"Fusion gave nothing: in every fold the final system is {than}."
+    points = f"{single['over']:+.1f} points of WA (95 % interval {single['low']:+.1f} to {single['high']:+.1f})"
+    ahead = (
+        f"; by fold and seed it is ahead in {single['folds_ahead']} of {findings['folds'] * findings['seeds']}"
+        if single["on_validation"]
+        else ""
+    )
+    if single["low"] > 0:
+        return f"The final system gains {points} over {than}{ahead}."
+    if single["high"] < 0:
+        return f"Fusion did harm: the final system has {points} beside {than}{ahead}."
+    return f"Fusion gave nothing that these turns can show: the final system has {points} beside {than}{ahead}."
 
 
 def _percent(row):
@@ -261,8 +315,13 @@ def cautions(findings, evaluations, folds, turns, class_of, left_out, facts, cho
                 f"turn, {words['unseen']:.1f} % on the others.",
             )
         )
-    if final_system == "validation":
+    if final_system in ON_VALIDATION:
         choice = "Each fold chose its final system on its validation part; the test part had no say in it."
+        if final_system == "validation_wa":
+            choice += (
+                " It took the fusion with the best WA there, the best of many: its score on validation is optimistic, and it"
+                " may be worse on other turns than a single modality (final_system: validation is careful about that)."
+            )
     elif final_system == "test":
         choice = "The final system is the one that did best on the test turns: its score is the best of many, and optimistic."
     else:

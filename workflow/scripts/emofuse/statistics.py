@@ -74,6 +74,19 @@ def scores(counts):
     return measures(counts.support.sum(axis=0), counts.hits.sum(axis=2), counts.said.sum(axis=2))
 
 
+def clustered_error(values, clusters):
+    """Standard error of the mean of (n,) values, such as differences of turns, that vary together within (n,) clusters.
+
+    Infinite where there is but one cluster, which says nothing of others.
+    """
+    from statsmodels.regression.linear_model import OLS
+
+    names, groups = np.unique(clusters, return_inverse=True)
+    if len(names) < 2:
+        return np.inf
+    return float(OLS(values, np.ones(len(values))).fit(cov_type="cluster", cov_kwds={"groups": groups}).bse[0])
+
+
 def draw_dialogs(sessions, resamples, seed=0):
     """How often each dialog is in each resample, (resamples, D) float64.
 
@@ -87,8 +100,10 @@ def draw_dialogs(sessions, resamples, seed=0):
     return weights
 
 
-def intervals(counts, resamples=10_000, level=0.95, seed=0):
+def intervals(counts, resamples=10_000, level=0.95, seed=0, pairs=None):
     """{measure: (S, 2)}: percentile bootstrap intervals of the mean over seeds, lower and upper end as fractions.
+
+    With pairs, (a, b) indices of systems, {measure: (P, 2)} of the score of a less that of b.
 
     Dialogs are drawn within sessions (`draw_dialogs`), the same for all systems, because turns of one dialog go right or
     wrong together. The interval is one of other dialogs of these speakers, scored by these trained models: neither
@@ -110,6 +125,9 @@ def intervals(counts, resamples=10_000, level=0.95, seed=0):
         )
         for name, values in block.items():
             drawn[name][rows] = values.mean(axis=2)
+    if pairs is not None:
+        a, b = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
+        drawn = {name: values[:, a] - values[:, b] for name, values in drawn.items()}
     ends = [(1 - level) / 2, (1 + level) / 2]
     return {name: np.quantile(values, ends, axis=0).T for name, values in drawn.items()}
 

@@ -42,6 +42,11 @@ class System:
             self.name,
         )
 
+    @property
+    def learns(self):
+        """Whether a classifier is trained after the encoders."""
+        return self.kind in ("early", "late", "substituted") and self.classifier != "argmax"
+
     def without(self, modality):
         """The same trained classifier, applied to turns that lack `modality`."""
         name = f"{self.name}.no-{modality}"
@@ -51,6 +56,7 @@ class System:
 MAJORITY = System("majority", "baseline", "", "", ())
 SCENARIO = System("scenario", "baseline", "", "", ())
 CHOSEN = System("chosen", "chosen", "", "", ())
+CHOSEN_SINGLE = System("chosen-single", "chosen", "", "", ())  # the single modality that each fold would choose
 
 
 def systems(encoders, classifiers, early=COMBINATIONS[1:]):
@@ -91,11 +97,13 @@ def systems_of(classifier, encoders, early=COMBINATIONS[1:]):
 
 
 def candidates(known):
-    """Those of the systems of a run that may become its final system: the fusions of all its modalities.
+    """Those of the systems of a run that may become its final system: single modalities, and the fusions of all of them."""
+    return singles(known) + full_fusions(known)
 
-    A run of one modality has nothing to fuse: its encoder's own softmax is the only one.
-    """
-    return full_fusions(known) or [system for system in known if system.kind == "single"]
+
+def singles(known):
+    """Those of the `known` systems that are one modality's encoder alone."""
+    return [system for system in known if system.kind == "single"]
 
 
 def full_fusions(known):

@@ -177,7 +177,11 @@ def headline(scores, final_system="validation", intervals=None):
     for system in sorted(singles, key=modality_rank):
         note = ", the best one on test" if len(singles) > 1 and system == singles[0] else ""
         roles[system] = f"single modality: {modality_title(system)}{_encoder_note(order, system)}{note}"
-    how = {"validation": "chosen on validation, fold by fold", "test": "chosen on test: optimistic"}
+    how = {
+        "validation": "chosen on validation, fold by fold",
+        "validation_wa": "the fusion with the best WA on validation, fold by fold",
+        "test": "chosen on test: optimistic",
+    }
     roles["chosen"] = how.get(final_system, f"named in the config: {final_system}")
     # A single modality that is also the best on test of all keeps its row and gets the mark as a second one.
     rows = [*roles.items(), (best, "best on test of all systems: optimistic")]
@@ -233,9 +237,10 @@ def interval_table(scores, intervals):
 
 
 def comparison_table(comparisons):
-    """The declared family of comparisons: the final system against each single modality, baseline and other fusion."""
+    """The declared family of comparisons: the final system against each single modality, the one that would be chosen on
+    validation, each baseline and other fusion."""
     comparisons = comparisons.assign(holds=comparisons["holds"].map({True: "yes", False: "no"}))
-    comparisons["difference"] *= 100
+    comparisons[["difference", "low", "high"]] *= 100
     heads = list(dict.fromkeys(zip(comparisons["second"], comparisons["role"], strict=True)))
     titles = {"difference": "Points", "p": "p", "p_holm": "p, Holm", "holds": "Holds"}
     wide = comparisons.pivot(index=["second", "role"], columns="measure")
@@ -247,14 +252,23 @@ def comparison_table(comparisons):
     values = pd.DataFrame(columns).loc[heads]
     values.index = pd.MultiIndex.from_tuples(heads, names=["Compared with", "Role"])
     caption = (
-        f"The final system less each of the {len(heads)} systems of the declared family, in points. p: sign flips of "
-        "whole dialogs, two-sided, which takes dialogs as independent and says nothing of other speakers. Holds: yes "
+        f"The final system less each of the {len(heads)} systems of the declared family, in points, with 95 % "
+        f"intervals {BOOTSTRAP}. p: sign flips of whole dialogs, two-sided, which takes dialogs as independent and says "
+        "nothing of other speakers. Holds: yes "
         f"where p is below 0.05 after Holm's correction for all {len(heads)}. McNemar: exact, on turns that one of "
         "the two alone has right; it takes turns as independent, which those of a dialog are not, so its p is too "
-        "small. Other fusions have the classifier that is best on validation, fold by fold."
+        "small. Other fusions have the classifier, and chosen-single the modality, that is chosen on validation, fold by "
+        "fold."
     )
-    whole_numbers = {column: 0 for column in columns if column[1] in ("Final", "Other")}
-    return Table("comparisons", caption, values, digits=whole_numbers | {c: P for c in columns if c[1].startswith("p")})
+    bounds = []
+    for end in ("low", "high"):
+        ends = pd.DataFrame(np.nan, index=values.index, columns=values.columns)
+        for measure in ("wa", "ua"):
+            ends[MEASURES[measure], "Points"] = wide.loc[heads, (end, measure)].to_numpy()
+        bounds.append(ends)
+    digits = {column: 0 for column in columns if column[1] in ("Final", "Other")}
+    digits |= {column: P for column in columns if column[1].startswith("p")}
+    return Table("comparisons", caption, values, digits=digits, bounds=tuple(bounds))
 
 
 def breakdown(groups):

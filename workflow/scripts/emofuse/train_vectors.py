@@ -8,7 +8,7 @@ import numpy as np
 from emofuse.errors import EmofuseError
 from emofuse.fusion import scale, softmax, temperatures
 
-DIALOG_FOLDS = 5
+FOLDS = 5  # of a validation part that is learned from
 
 
 @dataclass
@@ -35,7 +35,7 @@ def tasks(kind, train_vectors, data, refit=None, folds=()):
     - in_sample: one classifier from the training part. With `refit` it is asked about the validation turns alone, and one
       of the new encoders' training part about the test turns.
     - validation: from the validation part, asked about the test turns; what is said of the validation turns comes from
-      classifiers that learned from the part's other dialogs (`dialog_folds`).
+      classifiers that learned from the part's other speakers (`speaker_folds`), for the test turns are other speakers' too.
     - cross_fitted: early, from the part `held` of each of the `folds` one classifier, for that encoder's vectors; late,
       from all of them one, for the softmax outputs of each.
 
@@ -61,7 +61,8 @@ def _in_sample(kind, data, refit):
 
 def _validation(kind, data):
     val, test = np.flatnonzero(data.parts == "val"), np.flatnonzero(data.parts == "test")
-    inside = [(val[learned], val[asked]) for learned, asked in dialog_folds(data.labels[val], data.dialogs[val])]
+    folds = speaker_folds(data.labels[val], data.speakers[val], data.dialogs[val])
+    inside = [(val[learned], val[asked]) for learned, asked in folds]
     place = np.cumsum(data.asked) - 1
     return [
         _task(kind, data, learned, asked, temperatures(data, learned), place[asked])
@@ -106,22 +107,24 @@ def _task(kind, data, learned, asked, warmth, answers):
     )
 
 
-def dialog_folds(labels, dialogs):
-    """Pairs of row indices (learn, ask): whole dialogs in DIALOG_FOLDS parts of like classes, each asked once.
+def speaker_folds(labels, speakers, dialogs):
+    """Pairs of row indices (learn, ask): whole speakers in up to FOLDS parts of like classes, each asked once.
 
-    labels: (n,) class indices; dialogs: (n,) names. Fewer parts where there are fewer dialogs, or no class has as many
-    turns. EmofuseError where there is but one.
+    labels: (n,) class indices; speakers, dialogs: (n,) names. Whole dialogs where one speaker says all. A classifier that
+    has learned a speaker's way does better on that speaker's other dialogs than on anybody else, and would be chosen for
+    it. EmofuseError where there is but one speaker and one dialog.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    count = min(DIALOG_FOLDS, len(np.unique(dialogs)), np.bincount(labels).max(initial=0))
+    groups = speakers if len(np.unique(speakers)) > 1 else dialogs
+    count = min(FOLDS, len(np.unique(groups)), np.bincount(labels).max(initial=0))
     if count < 2:
         raise EmofuseError(
-            "train_vectors: 'validation' needs a validation part of two dialogs or more, with two turns of a class or more:"
-            " what is said of one dialog has to be learned from others. Set train_vectors: in_sample, or another"
+            "train_vectors: 'validation' needs a validation part of two speakers or dialogs or more, with two turns of a"
+            " class or more: what is said of one has to be learned from others. Set train_vectors: in_sample, or another"
             " validation rule."
         )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")  # then some part lacks it
-        folds = list(StratifiedGroupKFold(count).split(labels, labels, dialogs))
+        folds = list(StratifiedGroupKFold(count).split(labels, labels, groups))
     return [(learned, asked) for learned, asked in folds if len(asked)]
