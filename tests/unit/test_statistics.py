@@ -285,7 +285,7 @@ def test_the_long_run_of_the_simulated_corpus_is_what_it_draws():
 
 
 def test_choosing_on_the_test_turns_raises_the_score():
-    choosing = benchmark("choosing")
+    choosing = benchmark("choosing_on_test")
     raised = choosing.simulate(200, seed=1)
     for way, (mean, error) in raised.items():
         assert error < 0.001
@@ -295,9 +295,19 @@ def test_choosing_on_the_test_turns_raises_the_score():
             assert mean > 0.01
 
 
-@pytest.mark.parametrize("name", ["coverage", "choosing"])
+def test_the_careful_rule_lacks_less_than_the_best_wa_on_validation():
+    choosing = benchmark("choosing")
+    lacks = choosing.repeat(choosing.regrets_of, "text useless, no video", 60, 6, seed=1)
+    mean = {rule.strip("*"): value for (rule, way), (value, _) in lacks.items() if way != choosing.BY_DIALOG}
+    assert all(value >= 0 for value in mean.values()) and 0.25 < mean[choosing.ORACLE] < 0.8
+    careful = mean["the same by 2 standard errors (`validation`)"]
+    assert careful < 0.03 < mean["best WA of the fusions (`validation_wa`)"]
+    assert choosing.as_markdown({("text useless, no video", 60): lacks}).count("\n") == 1 + len(lacks)
+
+
+@pytest.mark.parametrize("name", ["coverage", "choosing_on_test"])
 def test_simulations_print_a_table(name, capsys):
     benchmark(name).main(["--repetitions", "3"])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == {"coverage": 2 + 9, "choosing": 2 + 3}[name]
+    assert len(lines) == {"coverage": 2 + 9, "choosing_on_test": 2 + 3}[name]
     assert len({line.count("|") for line in lines}) == 1

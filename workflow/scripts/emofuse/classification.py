@@ -309,11 +309,16 @@ def check_widths(known, vectors):
             combine({modality: vectors[modality][:1] for modality in system.modalities}, system.combination)
 
 
-def tabulate(system, prediction, rows, settings, encoders, averaged):
-    """One system's predictions, calibrated on the validation turns, as a table, and what the file says of the system."""
+def calibrated(system, prediction, rows, averaged):
+    """What makes a system's scores probabilities, fitted on the validation turns; None where it cannot be."""
     judged = rows.judged
     fitted = fit_sigmoid if system.classifier == "svm" and not averaged else fit_temperature
-    calibration = fitted(prediction.scores[judged], rows.truth[judged]) if judged.any() else None
+    return fitted(prediction.scores[judged], rows.truth[judged]) if judged.any() else None
+
+
+def tabulate(system, prediction, rows, settings, encoders, averaged):
+    """One system's predictions, calibrated on the validation turns, as a table, and what the file says of the system."""
+    calibration = calibrated(system, prediction, rows, averaged)
     names = np.array(rows.classes)
     columns = {
         "system": pa.array([system.name] * len(rows.turns), pa.string()),

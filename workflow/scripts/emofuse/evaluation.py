@@ -357,13 +357,13 @@ def pool(folds):
     )
 
 
-def choose(fold, systems, frame):
+def choose(fold, systems, frame, errors=STANDARD_ERRORS):
     """The final one of some systems by a Fold of validation turns; `frame`: the split's DataFrame by turn_id.
 
     Systems are compared by log loss, the negative logarithm of the calibrated probability of a turn's class, which uses
     each turn better than a hit or a miss does. Of the systems that learn nothing after their encoders (single modalities,
-    late fusions by argmax) the one with the least is taken, unless one that does learn is below it by more than
-    STANDARD_ERRORS of the difference, dialogs taken as independent; then the least of these. For there are many of them,
+    late fusions by argmax) the one with the least is taken, unless one that does learn is below it by more than `errors`
+    standard errors of the difference, dialogs taken as independent; then the least of these. For there are many of them,
     and the best of many looks better than it is; docs/statistics.md shows what that costs. Of equals the first in
     `System.order`. Raises EmofuseError if a row is not of the validation part: no test turn may take part in this choice.
     """
@@ -388,7 +388,7 @@ def choose(fold, systems, frame):
 
     def better(system):
         gain = losses[safe] - losses[system]
-        return gain.mean() > 0 and gain.mean() > STANDARD_ERRORS * clustered_error(gain, dialogs)
+        return gain.mean() > 0 and gain.mean() > errors * clustered_error(gain, dialogs)
 
     return least([system for system in losses if system.learns and better(system)] or [safe])
 
