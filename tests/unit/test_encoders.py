@@ -29,6 +29,7 @@ from emofuse.encoders import (
     save_classifier,
 )
 from emofuse.errors import EmofuseError
+from emofuse.fitness import WORDS
 from emofuse.inputs import AudioInputs
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
@@ -163,11 +164,10 @@ def test_pretrained_is_loaded_from_its_folder_without_asking_the_hub(tmp_path, m
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    saved = BertModel(BertConfig(**SMALL, vocab_size=5))
+    saved = BertModel(BertConfig(**SMALL, vocab_size=100))
     saved.half().save_pretrained(tmp_path)
-    BertTokenizer(vocab={word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"])}).save_pretrained(
-        tmp_path
-    )
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", *WORDS]
+    BertTokenizer(vocab={word: i for i, word in enumerate(tokens)}).save_pretrained(tmp_path)
     backbone, tokenizer = load_pretrained(tmp_path, "text", "encoders.text.bert.model")
     assert {weights.dtype for weights in backbone.parameters()} == {torch.float32}
     for name, weights in saved.state_dict().items():

@@ -25,6 +25,7 @@ from transformers.models.videomae.image_processing_pil_videomae import VideoMAEI
 
 from emofuse.encoders import load_pretrained
 from emofuse.errors import EmofuseError
+from emofuse.fitness import WORDS
 from emofuse.hub import check_download, check_hub_ids, download_encoder
 from unit.fake_hub import FakeHub
 
@@ -68,8 +69,9 @@ def speech(folder):
 
 def text(folder):
     """Sharded safetensors of half the precision, without a pooler, beside files that nobody needs."""
-    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"])})
-    model = BertForMaskedLM(BertConfig(**SMALL, vocab_size=5)).to(torch.bfloat16).eval()
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", *WORDS]
+    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(tokens)})
+    model = BertForMaskedLM(BertConfig(**SMALL, vocab_size=len(tokens))).to(torch.bfloat16).eval()
     files = saved(folder, model, tokenizer, max_shard_size="20KB")
     assert "model.safetensors.index.json" in files
     files |= {"pytorch_model.bin": b"", "adapter_config.json": b"{}", "onnx/config.json": b"{}", "README.md": b""}
@@ -83,7 +85,11 @@ def video(folder):
     config.use_mean_pooling = False
     model = VideoMAEForPreTraining(config).eval()
     return (
-        saved(folder, model, VideoMAEImageProcessorPil()),
+        saved(
+            folder,
+            model,
+            VideoMAEImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}),
+        ),
         model.videomae,
         {"pixel_values": torch.randn(1, 4, 3, 16, 16)},
     )

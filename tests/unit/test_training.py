@@ -19,6 +19,7 @@ from emofuse.clip_files import COLUMNS
 from emofuse.embedding import embed
 from emofuse.encoders import load_classifier
 from emofuse.errors import EmofuseError
+from emofuse.fitness import WORDS as COMMON
 from emofuse.splits import make_split
 from emofuse.store import read_json, read_metadata, read_parquet, write_parquet, write_tsv
 from small_disk import small_disk
@@ -70,7 +71,14 @@ def corpus(tmp_path_factory):
     names = ("turn_id", "session", "dialog", "scenario", "speaker", "style", "label")
     write_parquet(root / "turns.parquet", pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
     split_turns(root, "session3", "previous_session", root / "split.parquet")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({w for ws in WORDS.values() for w in ws})]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *sorted({*COMMON, *(w for ws in WORDS.values() for w in ws)}),
+    ]
     (root / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(vocab=str(root / "vocab.txt")).save_pretrained(root / "bert")
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}

@@ -22,6 +22,9 @@ FAULTS = {
     errno.ESTALE: ("the network to a disk has failed", "Mount it anew"),
 }
 
+# What an OSError may say of a file that is not there or is damaged: such as mapping an empty one.
+NO_FAULT = {None, errno.ENOENT, errno.EINVAL, errno.EISDIR, errno.ENOTDIR}
+
 
 def disk_fault(error, folder):
     """A message for an exception that comes of such a disk; None for any other. `folder`: where the job writes."""
@@ -37,6 +40,18 @@ def disk_fault(error, folder):
         f"{what} ({error}).\n{'; '.join(free)}.\n{remedy} and run the same command again: what is done stays, and a training"
         " goes on after the last epoch that it saved."
     )
+
+
+def read_fault(error):
+    """Why a file cannot be read now, though it may be whole, and what to do; None for an exception that says neither."""
+    number = _fault(error)
+    what, remedy = FAULTS.get(number, (None, "Mend it"))
+    while what is None and error is not None:
+        if isinstance(error, OSError) and error.errno not in NO_FAULT:
+            what = os.strerror(error.errno)
+        else:
+            error = error.__cause__ or error.__context__
+    return what and f"{what} ({str(error).splitlines()[0]}).\n{remedy} and run the same command again; delete nothing."
 
 
 def require_writable(folder):

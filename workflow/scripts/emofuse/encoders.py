@@ -9,10 +9,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
 
+from emofuse.disk import read_fault
 from emofuse.errors import EmofuseError
+from emofuse.fitness import check_encoder, check_weights, missing_library
 from emofuse.store import share
 
-PROCESSORS = {"text": AutoTokenizer, "audio": AutoFeatureExtractor, "video": AutoImageProcessor}
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 class EmotionClassifier(nn.Module):
@@ -107,24 +109,56 @@ class MaskedGroupNorm:
 def load_pretrained(folder, modality, setting):
     """Backbone and processor in a local folder, from safetensors, without remote code and without asking the hub.
 
-    `setting` names the config key in error messages. Raises EmofuseError if anything of it is not there.
+    `setting` names the config key in error messages. Raises EmofuseError if anything of it is not there, cannot be read, or
+    does not fit what emofuse feeds it (`fitness`).
     """
-    local = {"local_files_only": True, "trust_remote_code": False}
     try:
         if not Path(folder).is_dir():  # or Transformers would take the path for a Hub id and look into the hub's cache
             raise FileNotFoundError("there is no such folder")
-        backbone = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **local)
-        processor = PROCESSORS[modality].from_pretrained(folder, **local)
+        backbone, processor = read_backbone(folder), read_processor(folder, modality)
+        check_encoder(modality, backbone, processor)
+    except EmofuseError as error:
+        raise EmofuseError(f"{setting}: the encoder in {folder} cannot be used: {error}.") from error
     except Exception as error:  # the loaders and the config classes each raise their own kinds
+        if fault := read_fault(error):
+            raise EmofuseError(f"{setting}: the encoder in {folder} cannot be read now: {fault}") from error
         raise EmofuseError(
             f"{setting}: the encoder in {folder} cannot be loaded ({_reason(error)}).\n"
             "The folder must hold config.json, model.safetensors and the processor's files, as Transformers saves them."
         ) from error
-    if not hasattr(backbone.config, "hidden_size"):
-        raise EmofuseError(
-            f"{setting}: the encoder in {folder} ({type(backbone).__name__}) states no hidden_size, so it has no embedding."
-        )
     return backbone, processor
+
+
+def read_backbone(folder, **options):
+    """The backbone in a local folder, in float32, each of its weights read from there; EmofuseError where one is not."""
+    backbone, info = AutoModel.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are told below
+        **{"use_safetensors": True, **options, **LOCAL},
+    )
+    check_weights(backbone, info)
+    backbone.activation_checkpointing_disable()  # old config files switch it on; training.gradient_checkpointing decides
+    return backbone
+
+
+def read_processor(folder, modality):
+    """The tokenizer, feature extractor or image processor in a local folder."""
+    if modality == "audio":
+        return AutoFeatureExtractor.from_pretrained(folder, **LOCAL)
+    if modality == "video":  # where torchvision is installed it would resize otherwise
+        return AutoImageProcessor.from_pretrained(folder, backend="pil", **LOCAL)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+    except Exception as error:
+        if library := missing_library(Path(folder)):
+            raise EmofuseError(library) from error
+        raise
+    tokenizer.padding_side = "right"  # positions are counted from the first word, which is also what `cls` takes
+    if tokenizer.pad_token is None:  # the attention mask keeps it from being read
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 def save_classifier(classifier, folder):
@@ -139,8 +173,7 @@ def load_classifier(folder, pooling):
     """The EmotionClassifier that `save_classifier` wrote, in evaluation mode; EmofuseError where it is damaged."""
     with _fine_tuned(folder):
         head = load_file(Path(folder) / "head.safetensors")
-        backbone = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
-        classifier = EmotionClassifier(backbone, head["weight"].shape[0], pooling, dropout=0.0)
+        classifier = EmotionClassifier(read_backbone(folder), head["weight"].shape[0], pooling, dropout=0.0)
         classifier.head.load_state_dict(head)
     return classifier.eval()
 
@@ -148,7 +181,7 @@ def load_classifier(folder, pooling):
 def load_processor(folder, modality):
     """The processor saved beside a fine-tuned encoder; EmofuseError where it is damaged."""
     with _fine_tuned(folder):
-        return PROCESSORS[modality].from_pretrained(folder, trust_remote_code=False)
+        return read_processor(folder, modality)
 
 
 @contextmanager
@@ -157,6 +190,8 @@ def _fine_tuned(folder):
     try:
         yield
     except Exception as error:  # the loaders each raise their own kinds
+        if fault := read_fault(error):
+            raise EmofuseError(f"{folder}: the fine-tuned encoder cannot be read now: {fault}") from error
         raise EmofuseError(
             f"{folder}: what was saved of the fine-tuned encoder cannot be loaded ({_reason(error)}).\n"
             "Delete that folder and run again: the encoder is trained again, and what depends on it."

@@ -10,9 +10,9 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-# Modules that say how and where a job is run and how it fails, never what comes out of it: editing a message costs no GPU
-# hours. What a download gives has a version of its own (hub.FORMAT).
-NEUTRAL = {"errors", "gpus", "hub", "job"}
+# Modules that say how and where a job is run and how it fails, or only refuse, never what comes out of it: editing a message
+# costs no GPU hours. What a download gives has a version of its own (hub.FORMAT).
+NEUTRAL = {"disk", "errors", "fitness", "gpus", "hub", "job", "proof"}
 
 
 @cache

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from emofuse import store
+from emofuse.disk import FAULTS, read_fault
 from emofuse.errors import EmofuseError, listing
 
 # What a folder holds. To be raised when the same commit gives other files than before, and for no other change: all
@@ -18,13 +19,14 @@ RECORD = "download.json"
 PROCESSOR_FILES = {
     "text": {
         *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-        *("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
+        # What Transformers' tokenizers call their vocabularies (`vocab_files_names`).
+        *("vocab.txt", "vocab.json", "merges.txt", "bpe.codes", "dict.txt", "byte_maps.json", "prophetnet.tokenizer"),
+        *("spm.model", "spm_char.model", "spiece.model"),
+        *("sentencepiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
     },
     "audio": {"preprocessor_config.json", "processor_config.json"},
     "video": {"preprocessor_config.json", "processor_config.json"},
 }
-# Weights that no embedding depends on (the pooler) or that training alone uses (the mask of SpecAugment).
-DISPENSABLE = re.compile(r"(^|\.)(pooler\..*|masked_spec_embed)$")
 
 
 def check_hub_ids(encoders):
@@ -61,11 +63,17 @@ def download_encoder(model, revision, modality, encoder, folder):
     try:
         commit, source, converted = _fetch(model, revision, modality, cache)
     except Exception as error:  # the client and its transport each raise their own kinds
+        if isinstance(error, OSError) and error.errno in FAULTS:  # of the disk that it is written to
+            raise
         raise _not_there(setting, model, revision, error, "the hub cannot be reached or does not give it") from error
     ready = cache / "ready"
     try:
         _convert(source, ready, modality, converted)
     except Exception as error:  # so do the loaders and the config classes
+        if fault := read_fault(error):
+            raise EmofuseError(
+                f"{setting}: what was downloaded to {source} cannot be converted now: {fault}"
+            ) from error
         shutil.rmtree(cache)
         raise _not_there(setting, model, revision, error, "Transformers cannot load it") from error
     files = {path.name: _sha256(path) for path in sorted(ready.iterdir()) if path.is_file()}
@@ -127,28 +135,16 @@ def _fetch(model, revision, modality, cache):
 def _convert(source, target, modality, pickled):
     """Save the bare backbone in float32 and the processor of the folder `source`, as Transformers does, to `target`."""
     import torch
-    from transformers import AutoModel
 
-    from emofuse.encoders import PROCESSORS
+    from emofuse.encoders import read_backbone, read_processor
+    from emofuse.fitness import check_encoder
 
     shutil.rmtree(target, ignore_errors=True)
-    local = {"local_files_only": True, "trust_remote_code": False}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # what is dispensable and missing is drawn: the same in every download
-        backbone, info = AutoModel.from_pretrained(
-            source,
-            use_safetensors=not pickled,
-            weights_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **local,
-        )
-    missing = sorted(name for name in info["missing_keys"] if not DISPENSABLE.search(name))
-    if missing:
-        raise EmofuseError(
-            f"its checkpoint lacks {len(missing)} weights of {type(backbone).__name__}, such as {missing[0]}"
-        )
-    processor = PROCESSORS[modality].from_pretrained(source, **local)
+        backbone = read_backbone(source, use_safetensors=not pickled, weights_only=True)
+    processor = read_processor(source, modality)
+    check_encoder(modality, backbone, processor)
     backbone.save_pretrained(target)
     processor.save_pretrained(target)
     store.share(target.glob("*.safetensors"))

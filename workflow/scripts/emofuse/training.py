@@ -28,6 +28,7 @@ from emofuse.errors import EmofuseError
 from emofuse.hub import RECORD, check_download
 from emofuse.inference import apply
 from emofuse.inputs import Collator, TurnDataset, make_inputs
+from emofuse.proof import prove
 from emofuse.splits import read_split, turns_digest
 from emofuse.store import read_json, read_metadata, share, whole_folder, write_json, write_parquet
 
@@ -160,6 +161,14 @@ def fine_tune(
     )
     if machine["gradient_checkpointing"]:
         backbone.activation_checkpointing_enable({"use_reentrant": False})
+    smaller = (
+        "Set training.gradient_checkpointing to true (same results, nothing else runs again), or lower"
+        f" encoders.{modality}.{encoder}.batch_size, with gradient_accumulation raised by the same factor to keep the"
+        " effective batch."
+    )
+    prove(
+        classifier, inputs, modality, f"encoders.{modality}.{encoder}", smaller
+    )  # still on the CPU; before clips are read
     usable = [t for t in _with_clips(table.to_pylist(), manifest) if t["part"] in ("train", watched)]
     require_whole_clips(clips, modality, [t["turn_id"] for t in usable], manifest)
     data = {}
@@ -193,11 +202,6 @@ def fine_tune(
     if resumed:
         print(f"resuming from {resumed}")
         best.read(resumed)
-    smaller = (
-        "Set training.gradient_checkpointing to true (same results, nothing else runs again), or lower"
-        f" encoders.{modality}.{encoder}.batch_size, with gradient_accumulation raised by the same factor to keep the"
-        " effective batch."
-    )
     with device_errors(smaller):
         result = trainer.train(resume_from_checkpoint=resumed)
     if not np.isfinite(result.training_loss):
