@@ -29,6 +29,7 @@ for folder, encoder in DEMO_ENCODERS.items():
             [f"{folder}/{name}" for name in demo_plan.encoder_files(encoder)],
         log:
             f"resources/demo/logs/make_demo_encoder/{encoder}.log",
+        priority: 100
         conda:
             "../../envs/emofuse.yaml"
         resources:

@@ -15,15 +15,20 @@ def encoder_settings(wildcards):
 
 
 def encoder_files(wildcards):
+    """The files of the encoder that the wildcards name."""
+    check_rerun_triggers()
+    return files_of_encoder(wildcards.modality, wildcards.encoder)
+
+
+def files_of_encoder(modality, encoder):
     """The files of an encoder in a local folder, so that a changed one is noticed; of a downloaded one its record, for
     copies of its weights are too large to be compared."""
-    check_rerun_triggers()
-    model = config["encoders"][wildcards.modality][wildcards.encoder]["model"]
+    model = config["encoders"][modality][encoder]["model"]
     if model in DEMO_ENCODERS:
         return [f"{model}/{name}" for name in demo_plan.encoder_files(DEMO_ENCODERS[model])]
     if is_local(model):
         return sorted(str(path) for path in Path(model).glob("[!.]*") if path.is_file())
-    return [f"{model_folder(wildcards.modality, wildcards.encoder)}/download.json"]
+    return [f"{model_folder(modality, encoder)}/download.json"]
 
 
 def chosen_epoch(wildcards):
@@ -83,6 +88,65 @@ rule make_split:
         groups=scenario_groups,
     script:
         "../scripts/make_split.py"
+
+
+# The encoders of the folds, with all that one is chosen from; those that are trained for the paper's tables alone.
+CHECKED = [(m, name) for m in MODALITIES for name in (CANDIDATES[m] if m in CHOICES else [config["fusion"][m]])]
+CHECKED_FOR_PAPER = [(m, name) for m in MODALITIES for name in CANDIDATES[m] if SELECTION and (m, name) not in CHECKED]
+
+
+def proof_settings(encoders):
+    """What a proof depends on of the settings of some encoders: not how they are trained."""
+    keys = ("eval_windows", "markers", "max_seconds", "max_tokens", "mirror", "pooling", "stride")
+    return [
+        {
+            "modality": modality,
+            "encoder": encoder,
+            "model": model_folder(modality, encoder),
+            "settings": {key: settings[key] for key in keys if key in settings},
+        }
+        for modality, encoder in encoders
+        for settings in [config["encoders"][modality][encoder]]
+    ]
+
+
+def proof_threads(wildcards, input):
+    """All cores where the encoders are there, so that nothing is cut beside it in vain; else it would wait for all to be free."""
+    return 64 if all(map(os.path.exists, input)) else config["training"]["threads"]
+
+
+# Nothing that cuts or trains takes its output as an input, for that would run again with it: it comes first by its priority.
+rule check_encoders:
+    input:
+        [path for encoder in CHECKED for path in files_of_encoder(*encoder)],
+    output:
+        "results/<corpus>/<run>/encoders_checked.json",
+    log:
+        "results/<corpus>/<run>/logs/check_encoders.log",
+    priority: 100
+    conda:
+        "../../envs/emofuse.yaml"
+    threads: proof_threads
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        # A module that only refuses is in no fingerprint but its own.
+        code=[fingerprint(name) for name in ("check_encoders", "emofuse/proof", "emofuse/fitness")],
+        encoders=proof_settings(CHECKED),
+    script:
+        "../scripts/check_encoders.py"
+
+
+use rule check_encoders as check_paper_encoders with:
+    input:
+        [path for encoder in CHECKED_FOR_PAPER for path in files_of_encoder(*encoder)],
+    output:
+        "results/<corpus>/<run>/paper_encoders_checked.json",
+    log:
+        "results/<corpus>/<run>/logs/check_paper_encoders.log",
+    params:
+        encoders=proof_settings(CHECKED_FOR_PAPER),
 
 
 rule fine_tune:

@@ -176,6 +176,7 @@ rule make_report:
     input:
         turns="results/<corpus>/turns.parquet",
         problems="results/<corpus>/problems.tsv",
+        encoders=rules.check_encoders.output,
         splits=split_files(SPLITS),
         embeddings=lambda w: runs(EMBEDDING, SPLITS_OF[PRIMARY]),
         trainings=lambda w: sorted(
@@ -216,6 +217,10 @@ rule make_paper:
         evaluation=once_chosen(lambda w: evaluation(PRIMARY)),
         selection=comparisons(MODALITIES if SELECTION else []),
         numbers=str(RESOURCES / "paper_numbers.tsv"),
+        encoders=[
+            *rules.check_encoders.output,
+            *(rules.check_paper_encoders.output if CHECKED_FOR_PAPER else []),
+        ],
         figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES if name.startswith("figure")],
     output:
         tables(f"results/{CORPUS}/{RUN}/paper", PAPER_TABLES),

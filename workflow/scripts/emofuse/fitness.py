@@ -9,12 +9,13 @@ from emofuse.wav import RATE
 
 # Weights that no embedding depends on (the pooler) or that training alone uses (the mask of SpecAugment).
 UNREAD = re.compile(r"(^|\.)(pooler\..*|masked_spec_embed)$")
-WORDS = (
+_COMMON = (
     "the and you that was for are with this have from one had but not what all were when your can said there use each which"
     " she how their will other about out many then them these some her would make like him into time look two more go see"
     " no way could people my than first been call who now find down day did get come made may over new sound take only"
     " little work know place year live me back give most very after thing our just good well"
-).split()
+)
+WORDS = _COMMON.split()
 SHARE = 0.9  # of these words, that a tokenizer has to know and to tell apart
 
 

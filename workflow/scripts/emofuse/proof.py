@@ -114,14 +114,15 @@ def _prove_longest(classifier, inputs, key):
     """A text that is cut at `max_tokens` must have a vector too."""
     longest = min(inputs.max_tokens, MOST_TOKENS)
     batch = Collator(inputs)([{"windows": [" ".join(islice(cycle(WORDS), longest))], "label": None}])
+    tokens = batch["inputs"]["input_ids"].shape[1]
     try:
         _vectors(classifier, batch)
+    except torch.OutOfMemoryError:
+        raise
     except (IndexError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
         raise EmofuseError(
-            f"{key}.max_tokens: {type(classifier.backbone).__name__} cannot take a text of {batch['inputs']['input_ids'].shape[1]}"
-            f" tokens ({_first_line(error)}); lower it"
+            f"{key}.max_tokens: {type(classifier.backbone).__name__} cannot take a text of {tokens} tokens"
+            f" ({_first_line(error)}); lower it"
         ) from error
 
 
@@ -161,7 +162,8 @@ def _explained(classifier, key, smaller):
         if states is None or states.dim() != 3 or states.shape[2] != width:
             made = "none" if states is None else tuple(states.shape)
             raise EmofuseError(
-                f"{key}.model: {kind} should give states (windows, positions, {width}), as its hidden_size says; it gives {made}"
+                f"{key}.model: {kind} should give states (windows, positions, {width}), as its hidden_size says, and gives"
+                f" {made}"
             )
 
     hook = classifier.backbone.register_forward_hook(require_width)
