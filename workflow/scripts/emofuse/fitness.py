@@ -1,6 +1,7 @@
 """Refuses an encoder whose weights, words, sound or pictures are not what a run needs; what comes out it never changes."""
 
 import re
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -148,8 +149,6 @@ def missing_library(folder):
 
     Transformers would ask for tiktoken, which is of no help.
     """
-    from importlib.util import find_spec
-
     models = sorted(path.name for path in folder.glob("*.model"))
     if not models or (folder / "tokenizer.json").exists() or find_spec("sentencepiece"):
         return ""
