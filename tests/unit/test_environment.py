@@ -1,6 +1,8 @@
 """The pinned environment: one set of versions, whether installed by pip or by conda."""
 
 import ast
+import os
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -22,6 +24,17 @@ def test_conda_file_has_the_pins_of_the_lock():
     assert len(direct) > 20
     assert {name: lock().get(name.lower()) for name in direct} == direct
     assert "python=3.11" in dependencies
+
+
+def test_the_compiled_part_of_torchaudio_is_removed_with_pip_and_with_conda(tmp_path):
+    """It would fail at import beside a torch for another CUDA."""
+    library = tmp_path / "lib/python3.11/site-packages/torchaudio/lib/libtorchaudio.so"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    script = ROOT / "envs/emofuse.post-deploy.sh"
+    subprocess.run(["sh", script], env={**os.environ, "CONDA_PREFIX": str(tmp_path)}, check=True)
+    assert not library.exists()
+    assert "\trm -f .venv/lib/python3.11/site-packages/torchaudio/lib/*.so\n" in (ROOT / "Makefile").read_text()
 
 
 def test_everything_imported_is_pinned():

@@ -62,6 +62,12 @@ def test_messages_of_jobs_do_not_count(tree):
     assert changed(tree, "emofuse/gpus.py", "pause=5.0", "pause=6.0") == set()
 
 
+def test_what_only_refuses_does_not_count(tree):
+    """But to the job that does nothing else, whose rule names it."""
+    assert changed(tree, "emofuse/fitness.py", "SHARE = 0.9", "SHARE = 0.8") == set()
+    assert changed(tree, "emofuse/proof.py", "MOST_FRAMES = 120", "MOST_FRAMES = 100") == set()
+
+
 def test_script_counts_for_itself_alone(tree):
     assert changed(tree, "cut_text.py", "snakemake.resources.on_missing", '"drop"') == {"cut_text"}
 

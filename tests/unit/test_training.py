@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallback
 
 from emofuse import devices
@@ -272,6 +272,20 @@ def test_state_of_other_settings_is_not_resumed(corpus, trained, tmp_path, capsy
     shutil.copytree(corpus / "bert", stale / "checkpoint-3")
     assert same(trained[1], fine_tune(corpus, tmp_path / "encoder"))
     assert "training starts afresh" in capsys.readouterr().out and not stale.exists()
+
+
+def test_an_encoder_that_cannot_be_used_is_refused_before_any_clip_is_read(corpus, tmp_path):
+    copy = tmp_path / "corpus"
+    shutil.copytree(corpus, copy, ignore=shutil.ignore_patterns("clips"))
+    with pytest.raises(EmofuseError, match=r"Clips that are not as they were cut"):
+        fine_tune(copy, tmp_path / "encoder")
+    weights = load_file(copy / "bert/model.safetensors")
+    weights["embeddings.word_embeddings.weight"][:] = float("nan")
+    save_file(weights, copy / "bert/model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        EmofuseError, match=r"encoders\.text\.bert\.model: its vectors hold numbers that are not finite"
+    ):
+        fine_tune(copy, tmp_path / "encoder")
 
 
 def test_a_loss_that_is_not_a_number_is_an_error(corpus, tmp_path):

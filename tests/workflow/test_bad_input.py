@@ -8,6 +8,7 @@ import yaml
 
 import release_tree
 from emofuse import release
+from emofuse.demo_encoders import write_encoder
 
 DIALOG = release_tree.DIALOGS[0]
 
@@ -132,6 +133,29 @@ def test_local_encoder_that_is_not_there(project, tree):
     project.write_config("model.yaml", {"encoders": {"text": {"bert": {"model": "./models/bert"}}}})
     output = refused(project, "--dry-run", configs=["tree.yaml", "model.yaml"])
     assert "encoders.text.bert.model" in output and "./models/bert" in output and "no such folder" in output
+
+
+def test_an_encoder_that_cannot_be_used_is_refused_before_anything_is_cut(project, tree):
+    """Two at once, each by its key."""
+    encoders = {}
+    for modality, name, broken in (
+        ("text", "bert", "tokenizer.json"),
+        ("audio", "wav2vec2", "preprocessor_config.json"),
+    ):
+        write_encoder(name, project.folder / "models" / name, seed=0)
+        encoders[modality] = {name: {"model": f"./models/{name}"}}
+        path = project.folder / "models" / name / broken
+        path.write_text(path.read_text().replace("16000", "8000")) if name == "wav2vec2" else path.unlink()
+    project.write_config("model.yaml", {"encoders": encoders, "fusion": {"video": None}})
+    output = refused(project, configs=["tree.yaml", "model.yaml"])
+    assert "error: Encoders that cannot be used: 2" in output and "check_encoders.log" in output
+    assert (
+        "encoders.text.bert.model: the encoder in ./models/bert cannot be used: its tokenizer knows 0 of 91" in output
+    )
+    assert (
+        "encoders.audio.wav2vec2.model: the encoder in ./models/wav2vec2 cannot be used: its Wav2Vec2Feature" in output
+    )
+    assert not (project.folder / "results/small/clips").exists()
 
 
 def test_check_of_a_sound_tree_prints_a_summary(project, tree):

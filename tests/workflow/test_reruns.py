@@ -67,6 +67,11 @@ def test_hyperparameter_of_one_encoder(finished):
     assert planned == trained("text")
 
 
+def test_what_an_encoder_is_proven_with(finished):
+    planned = with_setting(finished, "x.yaml", "encoders", "text", "bert", "pooling", value="mean")
+    assert planned == {"check_encoders": 1} | trained("text")
+
+
 def test_an_encoder_outside_the_folds_is_trained_for_the_papers_tables_alone(finished):
     keys = ("encoders", "text", "distilbert", "learning_rate")
     assert with_setting(finished, "x.yaml", *keys, value=5.0e-4) == {}
@@ -77,7 +82,7 @@ def test_an_encoder_outside_the_folds_is_trained_for_the_papers_tables_alone(fin
 def test_a_new_encoder_is_trained_once_for_the_papers_tables(finished):
     assert with_setting(finished, "x.yaml", "encoders", "audio", "ast", value=AST) == {}
     planned = with_setting(finished, "x.yaml", "encoders", "audio", "ast", value=AST, targets=["paper"])
-    tables = {"compare_encoders audio": 1, "make_paper": 1}
+    tables = {"check_paper_encoders": 1, "compare_encoders audio": 1, "make_paper": 1}
     assert planned == {"make_demo_ast": 1, "fine_tune audio": 1, "embed audio": 1} | tables
 
 
@@ -85,7 +90,7 @@ def test_a_new_encoder_in_the_folds(finished):
     config = {"encoders": {"audio": {"ast": AST}}, "fusion": {"audio": "ast"}}
     finished.write_config("x.yaml", config)
     planned = finished.planned(configs=("config/demo.yaml", "slice.yaml", "x.yaml"))
-    assert planned == {"make_demo_ast": 1} | trained("audio")
+    assert planned == {"make_demo_ast": 1, "check_encoders": 1} | trained("audio")
 
 
 def test_without_the_selection_nothing_is_trained(finished):
@@ -218,6 +223,8 @@ def test_touched_files_run_nothing(finished):
         ("training", "# before the head's random weights are drawn", "# changed", {}),
         ("training", "Fine-tunes", "Trains", {}),
         ("job", 'f"error: {error}"', 'f"Error: {error}"', {}),
+        ("proof", "SAME, APART = 1e-3", "SAME, APART = 2e-3", {"check_encoders": 1, "make_report": 1}),
+        ("fitness", "SHARE = 0.9", "SHARE = 0.8", {"check_encoders": 1, "make_report": 1}),
     ],
 )
 def test_edited_module(finished, module, old, new, expected):

@@ -110,9 +110,11 @@ def proof_settings(encoders):
     ]
 
 
-def proof_threads(wildcards, input):
-    """All cores where the encoders are there, so that nothing is cut beside it in vain; else it would wait for all to be free."""
-    return 64 if all(map(os.path.exists, input)) else config["training"]["threads"]
+def proof_threads(encoders):
+    """All cores where the encoders are there already, so that nothing is cut beside it in vain. Not where they are made or
+    fetched first: it would wait until no other job runs."""
+    there = all(os.path.exists(path) for encoder in encoders for path in files_of_encoder(*encoder))
+    return 64 if there else config["training"]["threads"]
 
 
 # Nothing that cuts or trains takes its output as an input, for that would run again with it: it comes first by its priority.
@@ -126,7 +128,7 @@ rule check_encoders:
     priority: 100
     conda:
         "../../envs/emofuse.yaml"
-    threads: proof_threads
+    threads: proof_threads(CHECKED)
     resources:
         mem_mb=8000,
         runtime=30,
@@ -145,6 +147,7 @@ use rule check_encoders as check_paper_encoders with:
         "results/<corpus>/<run>/paper_encoders_checked.json",
     log:
         "results/<corpus>/<run>/logs/check_paper_encoders.log",
+    threads: proof_threads(CHECKED_FOR_PAPER)
     params:
         encoders=proof_settings(CHECKED_FOR_PAPER),
 
