@@ -51,7 +51,8 @@ def read_fault(error):
             what = os.strerror(error.errno)
         else:
             error = error.__cause__ or error.__context__
-    return what and f"{what} ({str(error).splitlines()[0]}).\n{remedy} and run the same command again; delete nothing."
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return what and f"{what} ({reason}).\n{remedy} and run the same command again; delete nothing."
 
 
 def require_writable(folder):
