@@ -40,11 +40,16 @@ def test_only_the_download_reads_weights_that_are_no_safetensors():
         for _, keywords in calls(path)
         if keywords.get("use_safetensors", "True") != "True"
     ]
-    assert found == [("hub.py", "not pickled")]
+    assert found == [("encoders.py", "not pickled")]
     loads = [(path.name, name) for path in SOURCES for name, _ in calls(path) if name.startswith("AutoModel.")]
-    assert sorted(loads) == [("encoders.py", "AutoModel.from_pretrained")] * 2 + [
-        ("hub.py", "AutoModel.from_pretrained")
+    assert loads == [("encoders.py", "AutoModel.from_pretrained")]
+    asked = [
+        (path.name, keywords.get("pickled"))
+        for path in SOURCES
+        for name, keywords in calls(path)
+        if name == "read_backbone"
     ]
+    assert sorted(asked, key=str) == [("encoders.py", None)] * 2 + [("hub.py", "pickled")]
 
 
 def test_no_rule_runs_a_shell():

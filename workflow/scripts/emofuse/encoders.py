@@ -129,14 +129,19 @@ def load_pretrained(folder, modality, setting):
     return backbone, processor
 
 
-def read_backbone(folder, **options):
-    """The backbone in a local folder, in float32, each of its weights read from there; EmofuseError where one is not."""
+def read_backbone(folder, pickled=False):
+    """The backbone in a local folder, in float32, each of its weights read from there; EmofuseError where one is not.
+
+    pickled: read pytorch_model.bin, as tensors alone; for the download.
+    """
     backbone, info = AutoModel.from_pretrained(
         folder,
         dtype=torch.float32,
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are told below
-        **{"use_safetensors": True, **options, **LOCAL},
+        use_safetensors=not pickled,
+        weights_only=True,
+        **LOCAL,
     )
     check_weights(backbone, info)
     backbone.activation_checkpointing_disable()  # old config files switch it on; training.gradient_checkpointing decides

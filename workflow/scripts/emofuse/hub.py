@@ -142,7 +142,7 @@ def _convert(source, target, modality, pickled):
     shutil.rmtree(target, ignore_errors=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # what is dispensable and missing is drawn: the same in every download
-        backbone = read_backbone(source, use_safetensors=not pickled, weights_only=True)
+        backbone = read_backbone(source, pickled=pickled)
     processor = read_processor(source, modality)
     check_encoder(modality, backbone, processor)
     backbone.save_pretrained(target)
