@@ -72,6 +72,19 @@ def test_what_an_encoder_is_proven_with(finished):
     assert planned == {"check_encoders": 1} | trained("text")
 
 
+def test_encoders_are_proven_before_one_is_chosen(finished):
+    """All that is chosen from, in the first jobs of a run and not in those that the choice adds."""
+    finished.write_config("x.yaml", {"run": "anew", "fusion": {"text": {"choose": "validation"}}})
+    for target in ("all", "paper"):
+        configs = ("config/demo.yaml", "slice.yaml", "x.yaml")
+        planned = finished.snakemake("--dry-run", "--", target, configs=configs).stdout
+        assert "rule check_encoders:" in planned and "rule make_paper:" not in planned
+        assert (
+            "encoders/distilbert/model.safetensors"
+            in planned.partition("rule check_encoders:")[2].partition("output:")[0]
+        )
+
+
 def test_an_encoder_outside_the_folds_is_trained_for_the_papers_tables_alone(finished):
     keys = ("encoders", "text", "distilbert", "learning_rate")
     assert with_setting(finished, "x.yaml", *keys, value=5.0e-4) == {}

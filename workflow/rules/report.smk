@@ -211,16 +211,16 @@ rule make_report:
         "../scripts/make_report.py"
 
 
+PAPER_CHECKS = [*rules.check_encoders.output, *(rules.check_paper_encoders.output if CHECKED_FOR_PAPER else [])]
+
+
 rule make_paper:
     input:
         splits=split_files(SPLITS_OF[PRIMARY]),
         evaluation=once_chosen(lambda w: evaluation(PRIMARY)),
         selection=comparisons(MODALITIES if SELECTION else []),
         numbers=str(RESOURCES / "paper_numbers.tsv"),
-        encoders=[
-            *rules.check_encoders.output,
-            *(rules.check_paper_encoders.output if CHECKED_FOR_PAPER else []),
-        ],
+        encoders=PAPER_CHECKS,
         figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES if name.startswith("figure")],
     output:
         tables(f"results/{CORPUS}/{RUN}/paper", PAPER_TABLES),
@@ -265,5 +265,6 @@ rule paper:
     """Target: the paper's tables and figures, by number, with its known numbers beside ours."""
     input:
         once_chosen(["results/<corpus>/<run>/paper/index.html"]),
+        PAPER_CHECKS,  # here too, or they would wait for the choice of an encoder
         comparisons(MODALITIES if SELECTION else []),
         [models(modality) for modality in MODALITIES],
