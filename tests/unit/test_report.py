@@ -11,7 +11,7 @@ from report_inputs import CLASSES, FACTS, NASTY, make_inputs, pooled, wa
 from emofuse.figures import make_figures
 from emofuse.outputs import figure_names
 from emofuse.pages import duration, points
-from emofuse.report import make_report, steps
+from emofuse.report import make_report, steps, what_fusion_gave
 from emofuse.store import write_parquet
 
 
@@ -145,6 +145,29 @@ def test_a_run_of_one_modality_without_validation(tmp_path):
     assert "In-sample vectors" not in page.plain  # of one modality nothing is fused
     assert "text-bert, was named in the config" in page.plain
     assert "No step of this run was measured." in page.plain
+
+
+def test_it_says_plainly_what_fusion_gave():
+    def said(fused=True, **single):
+        of = {
+            "title": "speech",
+            "on_validation": True,
+            "over": 2.0,
+            "low": 0.5,
+            "high": 3.5,
+            "folds_ahead": 4,
+            "same": False,
+        }
+        return what_fusion_gave({"single": of | single, "fused": fused, "folds": 5, "seeds": 1})
+
+    than = "the best single modality as chosen on validation (speech)"
+    gains = "The final system gains 2.0 points of WA (95 % interval +0.5 to +3.5) over"
+    assert said() == f"{gains} {than}; by fold and seed it is ahead in 4 of 5."
+    assert said(low=-0.5).startswith("Fusion gave nothing that these turns can show: the final system has +2.0 points")
+    assert said(over=-2.0, low=-3.0, high=-1.0).startswith("Fusion did harm: the final system has -2.0 points of WA")
+    assert said(same=True) == f"Fusion gave nothing: in every fold the final system is {than}."
+    assert said(fused=False) == "This run has one modality: nothing is fused."
+    assert said(on_validation=False) == f"{gains} the single modality that does best on the test turns (speech)."
 
 
 def test_it_says_which_differences_hold(page, made):

@@ -29,7 +29,7 @@ VECTORS = {
     "in_sample": "in-sample: classifiers learn on turns that the encoder was fine-tuned on with their labels, whose vectors "
     "separate the classes better than those of new turns do",
     "validation": "validation: classifiers learn on the validation part, on which the encoder's epoch was chosen, but no "
-    "weight trained; what they say of that part itself comes from a cross-validation over its dialogs",
+    "weight trained; what they say of that part itself comes from a cross-validation over its speakers",
     "cross_fitted": "cross-fitted: classifiers learn on training turns, each embedded by an encoder trained without its "
     "session",
 }

@@ -221,7 +221,7 @@ def what_fusion_gave(findings):
         else ""
     )
     if single["low"] > 0:
-        return f"The final system gains {points} over {than}{ahead}."
+        return f"The final system gains {points.removeprefix('+')} over {than}{ahead}."
     if single["high"] < 0:
         return f"Fusion did harm: the final system has {points} beside {than}{ahead}."
     return f"Fusion gave nothing that these turns can show: the final system has {points} beside {than}{ahead}."
