@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallback
 
-from emofuse import devices
+from emofuse import devices, encoders
 from emofuse import training as fine_tuning
 from emofuse.clip_files import COLUMNS
 from emofuse.embedding import embed
@@ -334,8 +334,20 @@ def test_a_damaged_fine_tuned_encoder_is_a_plain_error(corpus, trained, tmp_path
     shutil.copytree(trained[0], tmp_path / "encoder")
     path = tmp_path / "encoder" / name
     os.truncate(path, int(path.stat().st_size * left))
-    with pytest.raises(EmofuseError, match=rf"{path.parent}.* cannot be loaded(.|\n)*Delete that folder and run again"):
+    remedy = (
+        "Delete that folder and run again" if name.endswith("safetensors") else "Its weights are whole, .*do not delete"
+    )
+    with pytest.raises(EmofuseError, match=rf"{path.parent}.* cannot be loaded(.|\n)*{remedy}"):
         embed_all(corpus, tmp_path / "encoder", tmp_path / "store.parquet")
+
+
+def test_want_of_memory_is_no_reason_to_delete_weights(corpus, trained, tmp_path, monkeypatch):
+    def too_large(*arguments, **settings):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(encoders.AutoModel, "from_pretrained", too_large)
+    with pytest.raises(EmofuseError, match=r"can't allocate memory(.|\n)*Its weights are whole, .*do not delete them"):
+        embed_all(corpus, trained[0], tmp_path / "store.parquet")
 
 
 def test_a_gpu_that_pytorch_cannot_use_is_no_reason_to_train_on_the_cpu(monkeypatch):

@@ -12,7 +12,7 @@ from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, Au
 from emofuse.disk import read_fault
 from emofuse.errors import EmofuseError
 from emofuse.fitness import check_encoder, check_weights, missing_library
-from emofuse.store import share
+from emofuse.store import read_json, share
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
@@ -198,9 +198,24 @@ def _fine_tuned(folder):
         if fault := read_fault(error):
             raise EmofuseError(f"{folder}: the fine-tuned encoder cannot be read now: {fault}") from error
         raise EmofuseError(
-            f"{folder}: what was saved of the fine-tuned encoder cannot be loaded ({_reason(error)}).\n"
-            "Delete that folder and run again: the encoder is trained again, and what depends on it."
+            f"{folder}: what was saved of the fine-tuned encoder cannot be loaded ({_reason(error)}).\n{_remedy(folder)}"
         ) from error
+
+
+def _remedy(folder):
+    """What to do with a fine-tuned encoder that cannot be loaded: weights that are whole are hours of work."""
+    folder = next(place for place in (Path(folder), Path(folder).parent) if place.name != "processor")
+    try:
+        whole = checkpoint_hash(folder) == read_json(folder / "training.json")["checkpoint"]
+    except (EmofuseError, OSError):
+        whole = False
+    if not whole:
+        return "Delete that folder and run again: the encoder is trained again, and what depends on it."
+    return (
+        "Its weights are whole, as training.json says; so do not delete them. See that memory suffices, that the packages are"
+        " those of envs/requirements.lock, and that config.json and processor/ are as they were (a backup, or those of the same"
+        " encoder in another fold, are alike)."
+    )
 
 
 def _reason(error):
