@@ -3,6 +3,7 @@
 import errno
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -23,7 +24,10 @@ from transformers import (
     SeamlessM4TFeatureExtractor,
     T5Tokenizer,
     Wav2Vec2FeatureExtractor,
+    WhisperConfig,
     WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperModel,
     XLMRobertaTokenizer,
     XLNetTokenizer,
 )
@@ -34,6 +38,8 @@ from emofuse.demo_encoders import write_encoder
 from emofuse.encoders import EmotionClassifier, load_classifier, load_pretrained, read_processor, save_classifier
 from emofuse.errors import EmofuseError
 from emofuse.fitness import WORDS
+from emofuse.inputs import Collator, make_inputs
+from emofuse.proof import prove
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
 
@@ -236,13 +242,50 @@ def speech(tmp_path):
             Wav2Vec2FeatureExtractor(sampling_rate=8_000),
             "is for sound of 8000 Hz (sampling_rate in preprocessor_config",
         ),
-        (WhisperFeatureExtractor(), "WhisperFeatureExtractor makes input_features; emofuse feeds waveforms"),
+        (
+            WhisperFeatureExtractor(),
+            "WhisperFeatureExtractor makes input_features; emofuse feeds waveforms",
+        ),  # not Whisper's
         (SeamlessM4TFeatureExtractor(), "SeamlessM4TFeatureExtractor makes input_features"),  # wav2vec2-BERT's
     ],
 )
 def test_an_extractor_for_other_sound_is_refused(speech, extractor, reason):
     extractor.save_pretrained(speech)
     assert reason in refusal(speech, "audio")
+
+
+SMALL_WHISPER = {
+    "d_model": 32, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_layers": 1,
+    "decoder_attention_heads": 2, "decoder_ffn_dim": 64, "vocab_size": 60, "pad_token_id": 0, "bos_token_id": 1,
+    "eos_token_id": 2, "decoder_start_token_id": 1, "max_source_positions": 100,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [WhisperModel, WhisperForConditionalGeneration])
+def test_of_whisper_the_encoder_is_taken(tmp_path, kind):
+    """Whichever head it was saved with: the same vectors as its own encoder gives, the mean over the frames that hold sound."""
+    torch.manual_seed(0)
+    whole = kind(WhisperConfig(**SMALL_WHISPER))
+    whole.save_pretrained(tmp_path)
+    WhisperFeatureExtractor(chunk_length=2).save_pretrained(tmp_path)
+    backbone, extractor = load_pretrained(tmp_path, "audio", "x")
+    inputs = make_inputs("audio", extractor, backbone.config, {"max_seconds": 10})
+    classifier = EmotionClassifier(backbone, 3, "mean", 0.0)
+    prove(classifier, inputs, "audio", "encoders.audio.whisper", "")
+    sounds = [np.random.default_rng(n).normal(0, 0.1, n).astype(np.float32) for n in (9_000, 20_000)]
+    batch = Collator(inputs)([{"windows": [sound], "label": None} for sound in sounds])
+    with torch.no_grad():
+        states = whole.eval().get_encoder()(batch["inputs"]["input_features"]).last_hidden_state
+        found = classifier.eval()(**batch)["embedding"]
+    for row, sound in enumerate(sounds):
+        frames = -(-len(sound) // 320)  # of 20 ms
+        torch.testing.assert_close(found[row], states[row, :frames].mean(0))
+    save_classifier(classifier, tmp_path / "again")
+    extractor.save_pretrained(tmp_path / "again/processor")
+    with torch.no_grad():
+        torch.testing.assert_close(load_classifier(tmp_path / "again", "mean")(**batch)["embedding"], found)
+    WhisperFeatureExtractor(feature_size=40, chunk_length=2).save_pretrained(tmp_path)
+    assert "makes 200 frames of 40 numbers, and config.json says 200 of 80" in refusal(tmp_path, "audio")
 
 
 def test_spectrograms_of_another_size_or_without_torchaudio_are_refused(tmp_path, monkeypatch):

@@ -41,8 +41,14 @@ def test_only_the_download_reads_weights_that_are_no_safetensors():
         if keywords.get("use_safetensors", "True") != "True"
     ]
     assert found == [("encoders.py", "not pickled")]
-    loads = [(path.name, name) for path in SOURCES for name, _ in calls(path) if name.startswith("AutoModel.")]
-    assert loads == [("encoders.py", "AutoModel.from_pretrained")]
+    no_weights = ("AutoConfig.", "AutoFeatureExtractor.", "AutoImageProcessor.", "AutoTokenizer.")
+    loads = [
+        (path.name, name, keywords.get("use_safetensors"))
+        for path in SOURCES
+        for name, keywords in calls(path)
+        if name.endswith(".from_pretrained") and not name.startswith(no_weights)
+    ]
+    assert loads == [("encoders.py", "kind.from_pretrained", "not pickled")]
     asked = [
         (path.name, keywords.get("pickled"))
         for path in SOURCES

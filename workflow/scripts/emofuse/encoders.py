@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from emofuse.disk import read_fault
 from emofuse.errors import EmofuseError
@@ -15,6 +16,7 @@ from emofuse.fitness import check_encoder, check_weights, missing_library
 from emofuse.store import read_json, share
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
+WhisperEncoder._keys_to_ignore_on_load_unexpected = [r"decoder\.", r"^proj_out"]  # or the log names each of them
 
 
 class EmotionClassifier(nn.Module):
@@ -60,8 +62,11 @@ class EmotionClassifier(nn.Module):
             return states[:, 0]
         if mask is None:
             return states.mean(1)
-        if mask.shape[1] != states.shape[1]:  # sound: the mask counts samples, the states are frames
-            mask = self.backbone._get_feature_vector_attention_mask(states.shape[1], mask)
+        if mask.shape[1] != states.shape[1]:  # sound: the mask counts samples or short frames, the states are frames
+            if isinstance(self.backbone, WhisperEncoder):
+                mask = mask[:, :: mask.shape[1] // states.shape[1]]
+            else:
+                mask = self.backbone._get_feature_vector_attention_mask(states.shape[1], mask)
         mask = mask[:, :, None].to(states.dtype)
         return (states * mask).sum(1) / mask.sum(1)
 
@@ -132,10 +137,14 @@ def load_pretrained(folder, modality, setting):
 def read_backbone(folder, pickled=False):
     """The backbone in a local folder, in float32, each of its weights read from there; EmofuseError where one is not.
 
-    pickled: read pytorch_model.bin, as tensors alone; for the download.
+    Of Whisper it is the encoder alone. pickled: read pytorch_model.bin, as tensors alone; for the download.
     """
-    backbone, info = AutoModel.from_pretrained(
+    kind, renamed = AutoModel, {}
+    if AutoConfig.from_pretrained(folder, **LOCAL).model_type == "whisper":
+        kind, renamed = WhisperEncoder, {"key_mapping": {r"^model\.encoder\.": "", r"^encoder\.": ""}}
+    backbone, info = kind.from_pretrained(
         folder,
+        **renamed,
         dtype=torch.float32,
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are told below

@@ -23,7 +23,7 @@ SHARE = 0.9  # of these words, that a tokenizer has to know and to tell apart
 def check_encoder(modality, backbone, processor):
     """Raise EmofuseError where backbone and processor do not fit each other, or not what emofuse feeds them."""
     config, kind = backbone.config, type(backbone).__name__
-    if getattr(config, "is_encoder_decoder", False):
+    if getattr(config, "is_encoder_decoder", False) and kind != "WhisperEncoder":
         raise EmofuseError(f"{kind} has an encoder and a decoder; emofuse takes encoders alone")
     if not hasattr(config, "hidden_size"):
         raise EmofuseError(f"{kind} states no hidden_size, so it has no embedding")
@@ -89,16 +89,24 @@ def check_tokenizer(tokenizer, rows):
 def check_extractor(extractor, config):
     """Raise EmofuseError unless a feature extractor makes waveforms at 16 kHz, or spectrograms of the size that its encoder
     takes."""
-    kind = type(extractor).__name__
-    if extractor.model_input_names[0] != "input_values":
+    kind, whisper = type(extractor).__name__, config.model_type == "whisper"
+    if (kind != "WhisperFeatureExtractor") if whisper else (extractor.model_input_names[0] != "input_values"):
         raise EmofuseError(
             f"its {kind} makes {extractor.model_input_names[0]}; emofuse feeds waveforms (wav2vec 2.0, HuBERT, WavLM and the"
-            " like) and the spectrograms of AST"
+            " like) and the spectrograms of AST and of Whisper"
         )
     if extractor.sampling_rate != RATE:
         raise EmofuseError(
             f"its {kind} is for sound of {extractor.sampling_rate} Hz (sampling_rate in preprocessor_config.json), and the"
             f" clips have {RATE} Hz"
+        )
+    if whisper and (extractor.feature_size, extractor.nb_max_frames) != (
+        config.num_mel_bins,
+        2 * config.max_source_positions,
+    ):
+        raise EmofuseError(
+            f"its {kind} makes {extractor.nb_max_frames} frames of {extractor.feature_size} numbers, and config.json says"
+            f" {2 * config.max_source_positions} of {config.num_mel_bins}"
         )
     if not hasattr(extractor, "num_mel_bins"):
         return

@@ -63,8 +63,8 @@ class AudioInputs:
     """16 kHz sound through the encoder's own feature extractor, at most `max_seconds` a window.
 
     Sound of less than a quarter of a second is filled up with silence. Longer turns are sliced: in training one slice, drawn
-    anew in each epoch; in evaluation as few evenly spaced slices as cover the turn. An extractor of spectrograms (AST) fills
-    each window up to the one length that its encoder was pretrained with; its windows are no longer than that.
+    anew in each epoch; in evaluation as few evenly spaced slices as cover the turn. An extractor of spectrograms (AST,
+    Whisper) fills each window up to the one length that its encoder was pretrained with; its windows are no longer than that.
     """
 
     def __init__(self, extractor, max_seconds):
@@ -73,6 +73,9 @@ class AudioInputs:
         self.spectrogram = hasattr(extractor, "num_mel_bins")
         if self.spectrogram:  # Kaldi's frames: 25 ms every 10 ms
             self.most = min(self.most, 400 + 160 * (extractor.max_length - 1))
+        self.padding = True
+        if hasattr(extractor, "nb_max_frames"):  # Whisper's: always 30 s
+            self.most, self.padding = min(self.most, extractor.n_samples), "max_length"
 
     def windows(self, path, length, rng=None):
         """float32 waveforms in -1..1 of a clip of `length` samples; with `rng` one random slice, without it those for
@@ -87,11 +90,12 @@ class AudioInputs:
         return [np.pad(window, (0, max(0, min(SHORTEST, self.most) - len(window)))) for window in windows]
 
     def batch(self, windows):
-        """input_values float32: (W, samples) with attention_mask (W, samples), or spectrograms (W, frames, mel bins)."""
+        """input_values float32: (W, samples) with attention_mask (W, samples), or spectrograms (W, frames, mel bins); Whisper's
+        input_features (W, mel bins, frames) with attention_mask (W, frames)."""
         if self.spectrogram:
             return self.extractor(windows, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         return self.extractor(
-            windows, sampling_rate=SAMPLE_RATE, padding=True, return_attention_mask=True, return_tensors="pt"
+            windows, sampling_rate=SAMPLE_RATE, padding=self.padding, return_attention_mask=True, return_tensors="pt"
         )
 
 
