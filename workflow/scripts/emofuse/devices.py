@@ -23,9 +23,10 @@ def prepare_device(wanted, threads, deterministic=True):
     Raises EmofuseError where a GPU is asked for, or is there to be taken, and PyTorch cannot use it.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    # Before CUDA starts. With several GPUs in sight the Trainer would split each batch over them, another training than the
-    # config describes.
-    os.environ["CUDA_VISIBLE_DEVICES"] = "0" if visible is None else visible.split(",")[0]
+    if wanted != "cpu":
+        # Before CUDA starts. With several GPUs in sight the Trainer would split each batch over them, another training than
+        # the config describes.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "0" if visible is None else visible.split(",")[0]
     if wanted != "cpu" and not torch.cuda.is_available():
         if visible is None:  # or a second call would take what the first has set for a GPU in sight
             del os.environ["CUDA_VISIBLE_DEVICES"]
