@@ -111,9 +111,10 @@ def proof_settings(encoders):
 
 
 def proof_threads(encoders):
-    """All cores where the encoders are there already, so that nothing is cut beside it in vain. Not where they are made or
-    fetched first: it would wait until no other job runs."""
-    there = all(os.path.exists(path) for encoder in encoders for path in files_of_encoder(*encoder))
+    """All cores of this machine where the encoders are there already, so that nothing is cut beside it in vain. Not where they
+    are made or fetched first: it would wait until no other job runs. Nor on a cluster, where a job's process asks this again."""
+    here = workflow.is_main_process and not workflow.non_local_exec
+    there = here and all(os.path.exists(path) for encoder in encoders for path in files_of_encoder(*encoder))
     return 64 if there else config["training"]["threads"]
 
 
@@ -128,7 +129,7 @@ rule check_encoders:
     priority: 100
     conda:
         "../../envs/emofuse.yaml"
-    threads: proof_threads(CHECKED)
+    threads: lambda w: proof_threads(CHECKED)
     resources:
         mem_mb=8000,
         runtime=30,
@@ -147,7 +148,7 @@ use rule check_encoders as check_paper_encoders with:
         "results/<corpus>/<run>/paper_encoders_checked.json",
     log:
         "results/<corpus>/<run>/logs/check_paper_encoders.log",
-    threads: proof_threads(CHECKED_FOR_PAPER)
+    threads: lambda w: proof_threads(CHECKED_FOR_PAPER)
     params:
         encoders=proof_settings(CHECKED_FOR_PAPER),
 
