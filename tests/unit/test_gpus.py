@@ -254,8 +254,11 @@ def test_a_planted_link_is_not_followed(undecided, tmp_path, target):
 @pytest.mark.parametrize(
     ("before", "after"), [(None, "0"), (A, A), ("1", "1"), ("2,0,1", "2"), (f"{B},{A}", B), ("", "")]
 )
-def test_one_training_sees_one_gpu(undecided, before, after):
+def test_one_training_sees_one_gpu(undecided, monkeypatch, before, after):
     if before is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = before
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: True)
     devices.prepare_device("cpu", 1)
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == before
+    devices.prepare_device("auto", 1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == after
