@@ -112,7 +112,8 @@ def proof_settings(encoders):
 
 def proof_threads(encoders):
     """All cores of this machine where the encoders are there already, so that nothing is cut beside it in vain. Not where they
-    are made or fetched first: it would wait until no other job runs. Nor on a cluster, where a job's process asks this again."""
+    are made or fetched first: it would wait until no other job runs. Nor on a cluster, where a job's process asks this again.
+    """
     here = workflow.is_main_process and not workflow.non_local_exec
     there = here and all(os.path.exists(path) for encoder in encoders for path in files_of_encoder(*encoder))
     return 64 if there else config["training"]["threads"]
