@@ -96,7 +96,7 @@ def train_until_killed(case):
 
 
 def ask(case):
-    """A dict of answers about a case, after `train_until_killed`: encoder, device, precision, seconds, samples_per_second,
+    """A dict of answers about a case, after `train_until_killed`: encoder, device, precision, seconds; training_seconds,
     peak_memory_mb of a training; resumed, repeated (whether the weights are equal to the last bit); one_wa (whether the
     stored logits have the validation WA that the training says); alone, cpu, bf16 (largest differences, see BOUNDS)."""
     began = time.monotonic()
@@ -192,17 +192,17 @@ def _differences(case):
     data = TurnDataset(inputs, case["clips"], modality, turns, manifest)
     items = [data[i] for i in range(len(turns))]
 
-    def apply(items, device, name, autocast=False):
+    def apply(items, device, autocast=False):
         batch = Collator(inputs)(items)
         tensors = {key: tensor.to(device) for key, tensor in batch["inputs"].items()}
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=autocast):
-            return model.to(device)(batch["share"].to(device), tensors, batch["lengths"])[name].cpu()
+            found = model.to(device)(batch["share"].to(device), tensors, batch["lengths"])
+        return found["embedding"].cpu(), found["logits"].cpu()
 
-    together = apply(items, device, "embedding")
-    logits = apply(items, device, "logits")
-    alone = torch.cat([apply([item], device, "embedding") for item in items])
-    bf16 = apply(items, device, "logits", autocast=True)
-    on_cpu = None if device == "cpu" else apply(items[:3], "cpu", "embedding")
+    together, logits = apply(items, device)
+    alone = torch.cat([apply([item], device)[0] for item in items])
+    _, bf16 = apply(items, device, autocast=True)
+    on_cpu = None if device == "cpu" else apply(items[:3], "cpu")[0]
 
     def share(numbers, exact):
         return float((numbers - exact).abs().max() / exact.abs().max())

@@ -6,7 +6,6 @@ table, in percentage points of WA; progress goes to stderr.
 """
 
 import argparse
-import os
 import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -48,6 +47,7 @@ CLASSIFIERS = {
 }
 SMALL = 300  # turns of a validation part up to which the network is trained too: it takes most of the time
 BY_DIALOG, BY_SPEAKER = "other dialogs", "other speakers"
+ORACLE = "the best system's WA"
 
 
 def main(arguments=None):
@@ -85,9 +85,6 @@ def repeat(what, world, turns, repetitions, seed):
     held = what is learned_from
     drawn = pd.DataFrame([what(draw(rng, WORLDS[world], turns, held), turns) for _ in range(repetitions)])
     return {rule: (drawn[rule].mean(), drawn[rule].sem()) for rule in drawn}
-
-
-ORACLE = "the best system's WA"
 
 
 def regrets_of(data, turns):
@@ -248,5 +245,4 @@ def _one_thread():
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     main()

@@ -59,8 +59,9 @@ def assess(
         of_split = [fold for (other, _), fold in tests.items() if other == split]
         by_fold.append(count(of_split, facts.loc[of_split[0].turns], systems, len(classes)))
     declared = [system for system in systems if system.name not in {name.name for name in family}]
-    write_parquet(intervals, intervals_table(counts, by_fold, systems, declared, resamples))
-    write_parquet(comparisons, comparisons_table(counts, pooled[0], systems, family, resamples))
+    drawn = statistics.resample(counts, resamples)
+    write_parquet(intervals, intervals_table(counts, drawn, by_fold, systems, declared))
+    write_parquet(comparisons, comparisons_table(counts, drawn, pooled[0], systems, family, resamples))
     shown = [system for system in systems if system.kind in ("single", "baseline") or system == CHOSEN]
     seen = None if words is None else words_seen(words, frames, facts)
     write_parquet(groups, groups_table(pooled, facts, shown, seen, len(classes)))
@@ -85,9 +86,9 @@ def count(folds, facts, systems, classes):
     return statistics.count(facts["dialog"].to_numpy(str), facts["session"].to_numpy(), folds[0].truth, said, classes)
 
 
-def intervals_table(counts, by_fold, systems, wanted, resamples):
-    """The table `intervals` of `assess` for the systems wanted of `systems`."""
-    values, bounds = statistics.scores(counts), statistics.intervals(counts, resamples)
+def intervals_table(counts, drawn, by_fold, systems, wanted):
+    """The table `intervals` of `assess` for the systems wanted of `systems`; drawn: of `statistics.resample`."""
+    values, bounds = statistics.scores(counts), statistics.interval_ends(drawn)
     folds = [statistics.scores(of_fold) for of_fold in by_fold]
     rows = []
     for number, system in enumerate(systems):
@@ -109,8 +110,9 @@ def intervals_table(counts, by_fold, systems, wanted, resamples):
     return pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
 
 
-def comparisons_table(counts, fold, systems, family, flips):
-    """The table `comparisons` of `assess`; `fold`: the predictions of the first seed, for McNemar's test."""
+def comparisons_table(counts, drawn, fold, systems, family, flips):
+    """The table `comparisons` of `assess`; drawn: of `statistics.resample`; `fold`: the predictions of the first seed, for
+    McNemar's test."""
     roles = {system: "single modality" for system in systems if system.kind == "single"}
     roles |= {system: "baseline" for system in systems if system.kind == "baseline"}
     roles |= {
@@ -119,7 +121,8 @@ def comparisons_table(counts, fold, systems, family, flips):
     number = {system: index for index, system in enumerate(systems)}
     pairs = [(number[CHOSEN], number[system]) for system in roles]
     rows = []
-    bounds = statistics.intervals(counts, flips, pairs=pairs)
+    a, b = np.transpose(pairs)
+    bounds = statistics.interval_ends({name: of[:, a] - of[:, b] for name, of in drawn.items()})
     for measure, (differences, p) in statistics.sign_flip(counts, pairs, flips).items():
         corrected = statistics.holm(p)
         for index, (system, role) in enumerate(roles.items()):

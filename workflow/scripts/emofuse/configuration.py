@@ -134,7 +134,7 @@ def check_choices(config):
         problems.append(f"figure_fold: session {config['figure_fold']} is not in corpus.sessions")
     made = systems.systems(labels(config), config["classifiers"], config["early_fusion"])
     names = [system.name for system in made]
-    if config["final_system"] not in ("validation", "validation_wa", "test", *names):
+    if config["final_system"] not in (*systems.ON_VALIDATION, "test", *names):
         proper = ", ".join(system.name for system in systems.candidates(made))
         hint = _nearest(config["final_system"], names) or f"such as {proper}"
         problems.append(f"final_system: this run makes no system '{config['final_system']}' ({hint})")
@@ -188,7 +188,7 @@ def _validation_problems(config):
     ]
     if rule in UNVALIDATED:
         without = f"with validation.rule '{rule}'"
-        if config["final_system"] in ("validation", "validation_wa"):
+        if config["final_system"] in systems.ON_VALIDATION:
             problems.append(
                 f"final_system: {without} nothing can be chosen on validation; name a system, such as early-concat-svm"
             )

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from emofuse.errors import EmofuseError, listing
+from emofuse.errors import EmofuseError, first_line, listing
 
 # What is wrong, and what to do about it.
 FAULTS = {
@@ -51,8 +51,7 @@ def read_fault(error):
             what = os.strerror(error.errno)
         else:
             error = error.__cause__ or error.__context__
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return what and f"{what} ({reason}).\n{remedy} and run the same command again; delete nothing."
+    return what and f"{what} ({first_line(error)}).\n{remedy} and run the same command again; delete nothing."
 
 
 def require_writable(folder):

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, A
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from emofuse.disk import read_fault
-from emofuse.errors import EmofuseError
+from emofuse.errors import EmofuseError, first_line
 from emofuse.fitness import check_encoder, check_weights, missing_library
 from emofuse.store import read_json, share
 
@@ -128,7 +128,7 @@ def load_pretrained(folder, modality, setting):
         if fault := read_fault(error):
             raise EmofuseError(f"{setting}: the encoder in {folder} cannot be read now: {fault}") from error
         raise EmofuseError(
-            f"{setting}: the encoder in {folder} cannot be loaded ({_reason(error)}).\n"
+            f"{setting}: the encoder in {folder} cannot be loaded ({first_line(error)}).\n"
             "The folder must hold config.json, model.safetensors and the processor's files, as Transformers saves them."
         ) from error
     return backbone, processor
@@ -207,7 +207,7 @@ def _fine_tuned(folder):
         if fault := read_fault(error):
             raise EmofuseError(f"{folder}: the fine-tuned encoder cannot be read now: {fault}") from error
         raise EmofuseError(
-            f"{folder}: what was saved of the fine-tuned encoder cannot be loaded ({_reason(error)}).\n{_remedy(folder)}"
+            f"{folder}: what was saved of the fine-tuned encoder cannot be loaded ({first_line(error)}).\n{_remedy(folder)}"
         ) from error
 
 
@@ -225,11 +225,6 @@ def _remedy(folder):
         " those of envs/requirements.lock, and that config.json and processor/ are as they were (a backup, or those of the same"
         " encoder in another fold, are alike)."
     )
-
-
-def _reason(error):
-    """The first line of an error's message, or its kind."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def checkpoint_hash(folder):

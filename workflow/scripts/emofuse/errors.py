@@ -9,6 +9,11 @@ class EmofuseError(Exception):
     """
 
 
+def first_line(error):
+    """The first line of an exception's message, or its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def listing(lines, most=30):
     """Join `lines` for an error message, a line each; beyond `most`, say how many more there are."""
     lines = list(lines)

@@ -15,9 +15,18 @@ from emofuse.fusion import some
 from emofuse.splits import read_split
 from emofuse.statistics import clustered_error, measures
 from emofuse.store import read_metadata, read_parquet, write_parquet, write_tsv
-from emofuse.systems import CHOSEN, CHOSEN_SINGLE, MAJORITY, SCENARIO, System, candidates, full_fusions, singles
+from emofuse.systems import (
+    CHOSEN,
+    CHOSEN_SINGLE,
+    MAJORITY,
+    ON_VALIDATION,
+    SCENARIO,
+    System,
+    candidates,
+    full_fusions,
+    singles,
+)
 
-ON_VALIDATION = ("validation", "validation_wa")  # what `final_system` says to choose it there
 STANDARD_ERRORS = 2  # of the difference, by which a trained classifier's loss must be smaller to be taken for smaller
 LEAST = 1e-6  # the least probability: one turn shall not decide alone
 POOLED = "pooled"  # stands where a split's name would, for all folds of one seed together
@@ -86,7 +95,7 @@ def evaluate(predictions, splits, scores, per_class, confusion, chosen, chosen_p
     frames, classes = read_splits(splits)
     folds, encoders = read_predictions(predictions, frames, classes, probabilities=True)
     picks = add_derived(folds, frames, classes, final_system)
-    single = best_of_each_way(folds, frames).get(CHOSEN_SINGLE, {})
+    single = chosen_singles(folds, frames)
 
     measured = measure_all(folds, classes)
     rows = [
@@ -404,18 +413,26 @@ def best(fold, systems):
     return min(systems, key=merit)
 
 
+def chosen_singles(folds, splits):
+    """The single modality that each fold with a validation part would choose, {(split, seed): System}."""
+    return {
+        key: choose(validation, singles(fold.predictions), splits[key[0]])
+        for key, fold in folds.items()
+        if len((validation := fold.part("val")).turns)
+    }
+
+
 def best_of_each_way(folds, splits):
     """For the single modalities and each kind and combination of fusion, its candidate in each fold: {System: {(split,
     seed): System}}.
 
     Chosen by `choose`; where there is no validation part, of fusions the first in `System.order`, and no single modality.
     """
-    found = {}
+    alone = chosen_singles(folds, splits)
+    found = {CHOSEN_SINGLE: alone} if alone else {}
     for key, fold in folds.items():
         validation = fold.part("val")
         ways = {}
-        if len(validation.turns):
-            ways[CHOSEN_SINGLE] = singles(fold.predictions)
         for system in full_fusions(fold.predictions):
             name = System(f"{system.kind}-{system.combination}", "chosen", system.combination, "", ())
             ways.setdefault(name, []).append(system)

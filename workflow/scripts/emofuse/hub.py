@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emofuse import store
 from emofuse.disk import FAULTS, read_fault
-from emofuse.errors import EmofuseError, listing
+from emofuse.errors import EmofuseError, first_line, listing
 
 # What a folder holds. To be raised when the same commit gives other files than before, and for no other change: all
 # encoders are then fetched anew, and all that was trained on them is trained anew.
@@ -162,7 +162,7 @@ def _not_there(setting, model, revision, error, otherwise):
         pickle.UnpicklingError: "its pytorch_model.bin is damaged or holds more than tensors, which could run code; it is"
         " not read",
         EmofuseError: str(error),
-        Exception: f"{otherwise} ({(str(error).strip() or type(error).__name__).splitlines()[0]})",
+        Exception: f"{otherwise} ({first_line(error)})",
     }
     reason = next(reason for kind, reason in known.items() if isinstance(error, kind))
     return EmofuseError(

@@ -11,7 +11,7 @@ import torch
 
 from emofuse.devices import device_errors, prepare_device
 from emofuse.encoders import EmotionClassifier, load_pretrained
-from emofuse.errors import EmofuseError
+from emofuse.errors import EmofuseError, first_line
 from emofuse.fitness import WORDS
 from emofuse.hub import RECORD, check_download
 from emofuse.inputs import Collator, make_inputs
@@ -122,7 +122,7 @@ def _prove_longest(classifier, inputs, key):
     except (IndexError, RuntimeError) as error:
         raise EmofuseError(
             f"{key}.max_tokens: {type(classifier.backbone).__name__} cannot take a text of {tokens} tokens"
-            f" ({_first_line(error)}); lower it"
+            f" ({first_line(error)}); lower it"
         ) from error
 
 
@@ -176,14 +176,10 @@ def _explained(classifier, key, smaller):
     except Exception as error:  # each model raises its own kinds
         raise EmofuseError(
             f"{key}.model: {kind} cannot be trained on what emofuse makes of a clip ({type(error).__name__}:"
-            f" {_first_line(error)})"
+            f" {first_line(error)})"
         ) from error
     finally:
         hook.remove()
-
-
-def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _texts(folder, inputs, key):

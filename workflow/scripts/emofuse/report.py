@@ -13,7 +13,6 @@ from pathlib import Path
 
 from emofuse import __version__
 from emofuse.card import by_protocol, read_folds, run_card, settings_text
-from emofuse.evaluation import ON_VALIDATION
 from emofuse.outputs import (
     ACCURACY_FIGURES,
     LOSS_FIGURES,
@@ -31,6 +30,7 @@ from emofuse.outputs import (
 from emofuse.pages import environment, page_table
 from emofuse.splits import CHOICE_PARTS, PARTS
 from emofuse.store import read_json, read_metadata, read_parquet, read_tsv, whole
+from emofuse.systems import ON_VALIDATION
 from emofuse.tables import (
     CLASSIFIERS,
     COMBINATIONS,

@@ -100,14 +100,26 @@ def draw_dialogs(sessions, resamples, seed=0):
     return weights
 
 
-def intervals(counts, resamples=10_000, level=0.95, seed=0, pairs=None):
+def intervals(counts, resamples=10_000, level=0.95, seed=0):
     """{measure: (S, 2)}: percentile bootstrap intervals of the mean over seeds, lower and upper end as fractions.
 
-    With pairs, (a, b) indices of systems, {measure: (P, 2)} of the score of a less that of b.
+    See `resample`, and `interval_ends` of what it draws.
+    """
+    return interval_ends(resample(counts, resamples, seed), level)
+
+
+def interval_ends(drawn, level=0.95):
+    """{measure: (S, 2)}: lower and upper end of the percentile intervals of resampled scores, {measure: (resamples, S)}."""
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    return {name: np.quantile(values, ends, axis=0).T for name, values in drawn.items()}
+
+
+def resample(counts, resamples=10_000, seed=0):
+    """{measure: (resamples, S)}: each system's score, the mean over seeds, a fraction, in bootstrap samples of the dialogs.
 
     Dialogs are drawn within sessions (`draw_dialogs`), the same for all systems, because turns of one dialog go right or
-    wrong together. The interval is one of other dialogs of these speakers, scored by these trained models: neither
-    another training nor other speakers are in it. A session of one dialog adds nothing to the width.
+    wrong together. They are other dialogs of these speakers, scored by these trained models: neither
+    another training nor other speakers are in them. A session of one dialog does not vary.
     """
     systems, seeds, dialogs, classes = counts.hits.shape
     weights = draw_dialogs(counts.sessions, resamples, seed)
@@ -125,11 +137,7 @@ def intervals(counts, resamples=10_000, level=0.95, seed=0, pairs=None):
         )
         for name, values in block.items():
             drawn[name][rows] = values.mean(axis=2)
-    if pairs is not None:
-        a, b = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
-        drawn = {name: values[:, a] - values[:, b] for name, values in drawn.items()}
-    ends = [(1 - level) / 2, (1 + level) / 2]
-    return {name: np.quantile(values, ends, axis=0).T for name, values in drawn.items()}
+    return drawn
 
 
 def sign_flip(counts, pairs, flips=10_000, seed=0):

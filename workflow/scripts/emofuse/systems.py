@@ -56,6 +56,7 @@ class System:
 MAJORITY = System("majority", "baseline", "", "", ())
 SCENARIO = System("scenario", "baseline", "", "", ())
 CHOSEN = System("chosen", "chosen", "", "", ())
+ON_VALIDATION = ("validation", "validation_wa")  # what the config's final_system says to choose it on validation
 CHOSEN_SINGLE = System("chosen-single", "chosen", "", "", ())  # the single modality that each fold would choose
 
 
