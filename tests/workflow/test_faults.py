@@ -63,7 +63,7 @@ def refused(project, *arguments):
 def job_of(log):
     """The process that prints into a job's log; None where there is none."""
     for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+        with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):  # gone since, or just going
             if os.readlink(f"/proc/{process.pid}/fd/1") == str(log):
                 return process
     return None
