@@ -15,16 +15,16 @@ import pyarrow as pa
 import torch
 import transformers
 
-from emofuse import inputs as emofuse_inputs
-from emofuse.architectures import build
-from emofuse.clip_files import COLUMNS, read_manifests
-from emofuse.devices import prepare_device
-from emofuse.embedding import embed
-from emofuse.encoders import load_classifier, load_processor
-from emofuse.inputs import Collator, TurnDataset, make_inputs
-from emofuse.splits import make_split, read_split
-from emofuse.store import read_json, read_parquet, write_parquet, write_tsv
-from emofuse.training import fine_tune
+from emofuse.clips.files import COLUMNS, read_manifests
+from emofuse.encoders import inputs as emofuse_inputs
+from emofuse.encoders.architectures import build
+from emofuse.encoders.embedding import embed
+from emofuse.encoders.inputs import Collator, TurnDataset, make_inputs
+from emofuse.encoders.model import load_classifier, load_processor
+from emofuse.encoders.training import fine_tune
+from emofuse.runtime.devices import prepare_device
+from emofuse.runtime.store import read_json, read_parquet, write_parquet, write_tsv
+from emofuse.splits.parts import make_split, read_split
 
 CLASSES = ("ang", "hap", "neu", "sad")
 EPOCHS = 2

@@ -19,12 +19,12 @@ from transformers import (
 from transformers.data.data_collator import torch_default_data_collator
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from emofuse import inputs as emofuse_inputs
-from emofuse.architectures import build
-from emofuse.clip_files import clip_path
-from emofuse.devices import prepare_device, resolve_precision
-from emofuse.encoders import EmotionClassifier
-from emofuse.inputs import SHORTEST, AudioInputs, Collator, TurnDataset, VideoInputs, make_inputs
+from emofuse.clips.files import clip_path
+from emofuse.encoders import inputs as emofuse_inputs
+from emofuse.encoders.architectures import build
+from emofuse.encoders.inputs import SHORTEST, AudioInputs, Collator, TurnDataset, VideoInputs, make_inputs
+from emofuse.encoders.model import EmotionClassifier
+from emofuse.runtime.devices import prepare_device, resolve_precision
 
 CLASSES = 4
 EXAMPLE_TOKENS = 128  # run_glue.py: max_seq_length, with pad_to_max_length

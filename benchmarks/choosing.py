@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
 
-from emofuse.classification import Rows, calibrated, decide, train
-from emofuse.evaluation import Fold, best, choose
-from emofuse.fusion import Aligned
-from emofuse.systems import candidates, full_fusions, singles, systems_of
-from emofuse.train_vectors import tasks
+from emofuse.evaluation.scores import Fold, best, choose
+from emofuse.fusion.alignment import Aligned
+from emofuse.fusion.classification import Rows, calibrated, decide, train
+from emofuse.fusion.systems import candidates, full_fusions, singles, systems_of
+from emofuse.fusion.train_vectors import tasks
 
 CLASSES = ["ang", "hap", "neu", "sad"]
 SHARES = np.array([0.2, 0.3, 0.31, 0.19])

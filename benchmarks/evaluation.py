@@ -15,11 +15,11 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
-from emofuse.assessment import assess
-from emofuse.evaluation import evaluate
-from emofuse.splits import make_split
-from emofuse.store import read_parquet, write_parquet
-from emofuse.systems import systems
+from emofuse.evaluation.assessment import assess
+from emofuse.evaluation.scores import evaluate
+from emofuse.fusion.systems import systems
+from emofuse.runtime.store import read_parquet, write_parquet
+from emofuse.splits.parts import make_split
 
 CLASSES = ["ang", "hap", "neu", "sad"]
 TURNS = (1085, 1023, 1151, 1031, 1241)  # of the four classes, by session

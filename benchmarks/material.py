@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emofuse.clip_files import clip_path
-from emofuse.store import whole
+from emofuse.clips.files import clip_path
+from emofuse.runtime.store import whole
 
 LENGTHS = Path(__file__).parent / "turn_lengths.tsv"
 SAMPLE_RATE = 16_000
@@ -88,7 +88,7 @@ def _write_mp4(path, frames):
     """A clip as clips.py writes them, of `frames` pictures."""
     import av
 
-    from emofuse.clip_video import X264
+    from emofuse.clips.video import X264
 
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=30, options=X264)
@@ -108,6 +108,6 @@ def _pictures():
 
 
 def generated_frames(path, wanted):
-    """What `emofuse.inputs.read_frames` yields, out of memory instead of a file: resizing stays real, decoding is left out."""
+    """What `inputs.read_frames` yields, out of memory instead of a file: resizing stays real, decoding is left out."""
     pictures = _pictures()
     return (pictures[number % len(pictures)] for number in wanted)

@@ -23,7 +23,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
 
-from emofuse.class_sets import CLASS_SETS
+from emofuse.corpora.class_sets import CLASS_SETS
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from emofuse import release
+from emofuse.corpora.iemocap import release
 
 RATE = 16_000
 FPS = Fraction(30_000, 1_001)

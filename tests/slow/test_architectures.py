@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from emofuse import architectures, demo_plan, inputs
-from emofuse.clip_files import clip_path
-from emofuse.encoders import EmotionClassifier, load_classifier, load_processor, save_classifier
-from emofuse.inputs import SAMPLE_RATE, Collator, TurnDataset, make_inputs
+from emofuse.clips.files import clip_path
+from emofuse.demo import plan as demo_plan
+from emofuse.encoders import architectures, inputs
+from emofuse.encoders.inputs import SAMPLE_RATE, Collator, TurnDataset, make_inputs
+from emofuse.encoders.model import EmotionClassifier, load_classifier, load_processor, save_classifier
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emofuse.store import read_parquet
+from emofuse.runtime.store import read_parquet
 from slurm.runs import PATIENCE, RESULTS, interrupt_all, rule_of, run, started
 
 pytestmark = pytest.mark.slurm

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from fusion_inputs import CLASSES, ENCODERS, Corpus
 
-from emofuse.store import write_parquet
-from emofuse.systems import systems
+from emofuse.fusion.systems import systems
+from emofuse.runtime.store import write_parquet
 
 SYSTEMS = systems(ENCODERS, ["svm"])
 BY_NAME = {system.name: system for system in SYSTEMS}

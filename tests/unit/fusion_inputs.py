@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from emofuse.splits import turns_digest
-from emofuse.store import write_json, write_parquet
+from emofuse.runtime.store import write_json, write_parquet
+from emofuse.splits.parts import turns_digest
 
 CLASSES = ["ang", "hap", "neu", "sad"]
 ENCODERS = {"text": "bert", "audio": "wav2vec2", "video": "videomae"}

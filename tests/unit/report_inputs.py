@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from emofuse.store import write_json, write_parquet, write_tsv
+from emofuse.runtime.store import write_json, write_parquet, write_tsv
 
 CLASSES = ("ang", "hap", "neu", "sad")
 LABELS = {"ang": ["ang"], "hap": ["hap", "exc"], "neu": ["neu"], "sad": ["sad"]}

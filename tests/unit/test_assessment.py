@@ -8,9 +8,9 @@ import scipy.stats
 from evaluation_inputs import SYSTEMS, Run
 from fusion_inputs import CLASSES
 
-from emofuse.assessment import assess
-from emofuse.errors import EmofuseError
-from emofuse.store import read_parquet, write_parquet
+from emofuse.evaluation.assessment import assess
+from emofuse.runtime.errors import EmofuseError
+from emofuse.runtime.store import read_parquet, write_parquet
 
 NAMES = ("intervals", "comparisons", "groups", "calibration", "reliability")
 SESSIONS = (1, 2, 3)

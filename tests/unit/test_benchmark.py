@@ -65,7 +65,7 @@ def test_padding_is_no_useful_work():
     """A turn's work depends on its own length, and what is frozen has no backward pass."""
     import cases
 
-    from emofuse.architectures import build
+    from emofuse.encoders.architectures import build
 
     backbone, _ = build("wav2vec2", [], tiny=True)
     one, two, three = (cases._count_flops(backbone, seconds * 16_000) for seconds in (1, 2, 3))

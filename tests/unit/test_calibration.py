@@ -12,7 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.tree import DecisionTreeClassifier
 
-from emofuse.calibration import (
+from emofuse.fusion.calibration import (
     TEMPERATURES,
     Temperature,
     brier,

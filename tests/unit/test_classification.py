@@ -11,12 +11,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
-from emofuse.calibration import fit_sigmoid
-from emofuse.classification import classify
-from emofuse.errors import EmofuseError
-from emofuse.store import read_metadata, read_parquet
-from emofuse.systems import systems_of
-from emofuse.train_vectors import speaker_folds
+from emofuse.fusion.calibration import fit_sigmoid
+from emofuse.fusion.classification import classify
+from emofuse.fusion.systems import systems_of
+from emofuse.fusion.train_vectors import speaker_folds
+from emofuse.runtime.errors import EmofuseError
+from emofuse.runtime.store import read_metadata, read_parquet
 
 SETTINGS = {
     "argmax": {},

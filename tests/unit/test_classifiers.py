@@ -7,9 +7,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
-from emofuse import classifiers
-from emofuse.classifiers import Distances, combinations_of, fit, scale_gamma, squared_distances
-from emofuse.errors import EmofuseError
+from emofuse.fusion import classifiers
+from emofuse.fusion.classifiers import Distances, combinations_of, fit, scale_gamma, squared_distances
+from emofuse.runtime.errors import EmofuseError
 
 CLASSES = ["ang", "hap", "neu", "sad"]
 SETTINGS = {
@@ -236,7 +236,7 @@ def test_the_seed_matters_to_the_network_alone(data):
 
 
 def test_an_argmax_job_imports_neither_xgboost_nor_torch():
-    code = "import sys, emofuse.classification; print({'xgboost', 'torch'} & set(sys.modules))"
+    code = "import sys, emofuse.fusion.classification; print({'xgboost', 'torch'} & set(sys.modules))"
     folder = str(classifiers.__file__).rsplit("/emofuse/", 1)[0]
     result = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": folder}, capture_output=True, text=True)
     assert result.stdout.strip() == "set()", result.stderr

@@ -10,10 +10,16 @@ import numpy as np
 import pytest
 
 import release_tree
-from emofuse import clip_audio, clip_files, clip_text, clip_video, media, release, store
-from emofuse.errors import EmofuseError
-from emofuse.inputs import AudioInputs, TextInputs
-from emofuse.wav import MediaError, WavHeader
+from emofuse.clips import audio as clip_audio
+from emofuse.clips import files as clip_files
+from emofuse.clips import text as clip_text
+from emofuse.clips import video as clip_video
+from emofuse.corpora.iemocap import release
+from emofuse.encoders.inputs import AudioInputs, TextInputs
+from emofuse.media import reading as media
+from emofuse.media.wav import MediaError, WavHeader
+from emofuse.runtime import store
+from emofuse.runtime.errors import EmofuseError
 
 DIALOG = "Ses01F_impro01"
 TURNS = [f"{DIALOG}_{suffix}" for suffix, *_ in release_tree.TURNS]

@@ -10,7 +10,6 @@ import yaml
 from snakemake.utils import update_config
 
 from emofuse import configuration
-from emofuse.class_sets import CLASS_SETS
 from emofuse.configuration import (
     LEAKS,
     candidates,
@@ -22,7 +21,8 @@ from emofuse.configuration import (
     drop_nulls,
     leaks,
 )
-from emofuse.errors import EmofuseError
+from emofuse.corpora.class_sets import CLASS_SETS
+from emofuse.runtime.errors import EmofuseError
 
 # What a config must name where there is no validation part.
 FIXED = {"final_system": "early-concat-svm", "train_vectors": "in_sample", "classifiers": {"svm": {"C": 1.0}}}

@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 
 import release_tree
-from emofuse import clip_files, clip_text, clip_video, problems, recordings, release, store, summary, words
-from emofuse import turns as turn_index
-from emofuse.errors import EmofuseError
+from emofuse.clips import files as clip_files
+from emofuse.clips import summary
+from emofuse.clips import text as clip_text
+from emofuse.clips import video as clip_video
+from emofuse.corpora import problems, recordings, words
+from emofuse.corpora import turns as turn_index
+from emofuse.corpora.iemocap import release
+from emofuse.runtime import store
+from emofuse.runtime.errors import EmofuseError
 
 DIALOG, OTHER = "Ses01F_impro01", "Ses02M_script01_1b"
 TURNS = [f"{DIALOG}_{suffix}" for suffix, *_ in release_tree.TURNS]

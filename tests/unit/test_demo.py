@@ -12,7 +12,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import OneHotEncoder
 
-from emofuse import demo_plan, demo_release
+from emofuse.demo import plan as demo_plan
+from emofuse.demo import release as demo_release
 
 RELEASE_NAME = re.compile(r"Ses0[1-5][FM]_(impro\d\d[ab]?|script\d\d_\d[b]?)")
 DIALOG = "Ses01F_impro01"
@@ -173,7 +174,7 @@ def test_each_modality_shows_the_class_by_itself(turns):
 def test_encoders_are_the_declared_files_and_hang_on_the_seed_alone(name, tmp_path):
     import torch
 
-    from emofuse import demo_encoders
+    from emofuse.demo import encoders as demo_encoders
 
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -190,7 +191,9 @@ def test_encoders_are_the_declared_files_and_hang_on_the_seed_alone(name, tmp_pa
 def test_encoders_load_as_they_were_made_and_are_equally_wide(name, tmp_path):
     import torch
 
-    from emofuse import architectures, demo_encoders, encoders
+    from emofuse.demo import encoders as demo_encoders
+    from emofuse.encoders import architectures
+    from emofuse.encoders import model as encoders
 
     demo_encoders.write_encoder(name, tmp_path, SEED)
     loaded, processor = encoders.load_pretrained(tmp_path, demo_plan.ENCODERS[name], "setting")
@@ -205,13 +208,13 @@ def test_encoders_load_as_they_were_made_and_are_equally_wide(name, tmp_path):
 
 
 def test_the_demo_has_every_architecture():
-    from emofuse import architectures
+    from emofuse.encoders import architectures
 
     assert demo_plan.ENCODERS.keys() == architectures.BUILDERS.keys()
 
 
 def test_the_spectrograms_hold_the_longest_turn(turns):
-    from emofuse import architectures, inputs
+    from emofuse.encoders import architectures, inputs
 
     _, extractor = architectures.build("ast", demo_release.vocabulary())
     longest = max(turn.samples for turn in turns)
@@ -220,7 +223,7 @@ def test_the_spectrograms_hold_the_longest_turn(turns):
 
 @pytest.mark.parametrize("name", ["bert", "distilbert"])
 def test_wordpieces_cut_any_english_text(name):
-    from emofuse import architectures
+    from emofuse.encoders import architectures
 
     _, tokenizer = architectures.build(name, demo_release.vocabulary())
     assert tokenizer.tokenize("The letter!") == ["the", "letter", "!"]
@@ -228,7 +231,7 @@ def test_wordpieces_cut_any_english_text(name):
 
 
 def test_bytepairs_keep_the_words_and_cut_any_text():
-    from emofuse import architectures
+    from emofuse.encoders import architectures
 
     _, tokenizer = architectures.build("roberta", demo_release.vocabulary())
     assert tokenizer.tokenize("That letter, okay!") == ["That", "Ġletter", ",", "Ġokay", "!"]

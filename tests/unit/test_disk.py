@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertTokenizerFast
 
-from emofuse.disk import disk_fault, refuse_future
-from emofuse.errors import EmofuseError
-from emofuse.store import write_parquet
+from emofuse.runtime.disk import disk_fault, refuse_future
+from emofuse.runtime.errors import EmofuseError
+from emofuse.runtime.store import write_parquet
 from small_disk import remount, small_disk
 
 

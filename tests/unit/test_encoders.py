@@ -21,16 +21,16 @@ from transformers import (
     Wav2Vec2Model,
 )
 
-from emofuse.encoders import (
+from emofuse.encoders.fitness import WORDS
+from emofuse.encoders.inputs import AudioInputs
+from emofuse.encoders.model import (
     EmotionClassifier,
     checkpoint_hash,
     load_classifier,
     load_pretrained,
     save_classifier,
 )
-from emofuse.errors import EmofuseError
-from emofuse.fitness import WORDS
-from emofuse.inputs import AudioInputs
+from emofuse.runtime.errors import EmofuseError
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 SPEECH = {"conv_dim": [16] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}

@@ -7,10 +7,10 @@ from evaluation_inputs import ALONE, BY_NAME, SYSTEMS, Run
 from fusion_inputs import CLASSES
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
-from emofuse.errors import EmofuseError
-from emofuse.evaluation import Fold, best, choose, evaluate, measure
-from emofuse.store import read_metadata, read_parquet, read_tsv, write_parquet
-from emofuse.systems import System, candidates, full_fusions
+from emofuse.evaluation.scores import Fold, best, choose, evaluate, measure
+from emofuse.fusion.systems import System, candidates, full_fusions
+from emofuse.runtime.errors import EmofuseError
+from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, write_parquet
 
 NAMES = ("scores.parquet", "per_class.parquet", "confusion.parquet", "chosen.tsv", "chosen_predictions.parquet")
 

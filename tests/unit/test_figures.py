@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from report_inputs import CLASSES, make_inputs
 
-from emofuse.calibration import error_of_bins
-from emofuse.errors import EmofuseError
-from emofuse.figures import (
+from emofuse.fusion.calibration import error_of_bins
+from emofuse.report.figures import (
     colours,
     confusion_matrix,
     draw_accuracy,
@@ -23,8 +22,9 @@ from emofuse.figures import (
     read_histories,
     read_spaces,
 )
-from emofuse.outputs import FIGURE_FORMATS, figure_caption, figure_names
-from emofuse.tables import read_test
+from emofuse.report.outputs import FIGURE_FORMATS, figure_caption, figure_names
+from emofuse.report.tables import read_test
+from emofuse.runtime.errors import EmofuseError
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,16 @@
 """The code fingerprint: changes with code that a script depends on, and with nothing else."""
 
+import ast
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from emofuse import fingerprint as module
+from emofuse.runtime import fingerprint as module
 
-SCRIPTS = Path(module.__file__).parents[1]
+SCRIPTS = Path(module.__file__).parents[2]
 
 
 @pytest.fixture
@@ -15,7 +18,7 @@ def tree(tmp_path, monkeypatch):
     """A copy of the scripts whose fingerprints can be asked for; forgets what was hashed before."""
     copy = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(module, "__file__", str(copy / "emofuse/fingerprint.py"))
+    monkeypatch.setattr(module, "__file__", str(copy / "emofuse/runtime/fingerprint.py"))
 
     def fingerprints():
         for function in (module.fingerprint, module._code, module._tree):
@@ -41,31 +44,33 @@ def changed(tree, path, old, new):
 
 
 def test_edited_module_reaches_the_scripts_that_import_it(tree):
-    hit = changed(tree, "emofuse/training.py", "logging_nan_inf_filter=False", "logging_nan_inf_filter=True")
+    hit = changed(tree, "emofuse/encoders/training.py", "logging_nan_inf_filter=False", "logging_nan_inf_filter=True")
     assert hit == {"fine_tune"}
 
 
 def test_module_imported_by_a_module_counts(tree):
-    hit = changed(tree, "emofuse/splits.py", 'PARTS = ("train", ', 'PARTS = ("tests", ')
+    hit = changed(tree, "emofuse/splits/parts.py", 'PARTS = ("train", ', 'PARTS = ("tests", ')
     assert {"make_split", "fine_tune", "embed"} <= hit
     assert not hit & {"cut_text", "cut_audio", "cut_video", "index_turns"}
 
 
 def test_comment_docstring_and_layout_do_not_count(tree):
-    assert changed(tree, "emofuse/training.py", '"""Peak memory in MB:', '"""The peak memory in MB:') == set()
-    assert changed(tree, "emofuse/training.py", "# a loss that is not a number must show", "# shows nan") == set()
+    assert changed(tree, "emofuse/encoders/training.py", '"""Peak memory in MB:', '"""The peak memory in MB:') == set()
+    assert (
+        changed(tree, "emofuse/encoders/training.py", "# a loss that is not a number must show", "# shows nan") == set()
+    )
     assert changed(tree, "fine_tune.py", "with job(", "\n\nwith job(") == set()
 
 
 def test_messages_of_jobs_do_not_count(tree):
-    assert changed(tree, "emofuse/job.py", 'f"error: {error}"', 'f"Error: {error}"') == set()
-    assert changed(tree, "emofuse/gpus.py", "pause=5.0", "pause=6.0") == set()
+    assert changed(tree, "emofuse/runtime/job.py", 'f"error: {error}"', 'f"Error: {error}"') == set()
+    assert changed(tree, "emofuse/runtime/gpus.py", "pause=5.0", "pause=6.0") == set()
 
 
 def test_what_only_refuses_does_not_count(tree):
     """But to the job that does nothing else, whose rule names it."""
-    assert changed(tree, "emofuse/fitness.py", "SHARE = 0.9", "SHARE = 0.8") == set()
-    assert changed(tree, "emofuse/proof.py", "MOST_FRAMES = 120", "MOST_FRAMES = 100") == set()
+    assert changed(tree, "emofuse/encoders/fitness.py", "SHARE = 0.9", "SHARE = 0.8") == set()
+    assert changed(tree, "emofuse/encoders/proof.py", "MOST_FRAMES = 120", "MOST_FRAMES = 100") == set()
 
 
 def test_script_counts_for_itself_alone(tree):
@@ -73,4 +78,62 @@ def test_script_counts_for_itself_alone(tree):
 
 
 def test_template_counts_for_its_module(tree):
-    assert changed(tree, "emofuse/templates/report.html.j2", "<h1", '<h1 class="x"') == {"make_report"}
+    assert changed(tree, "emofuse/report/templates/report.html.j2", "<h1", '<h1 class="x"') == {"make_report"}
+
+
+def test_a_module_imported_relatively_counts_and_so_does_its_package(tree):
+    copy, fingerprints = tree
+    (copy / "emofuse/splits/more.py").write_text("NUMBER = 1\n")
+    edit(
+        copy / "emofuse/splits/parts.py",
+        "import hashlib\n",
+        "import hashlib\nfrom . import more\nfrom ..media import wav\n",
+    )
+    for edited in ("emofuse/splits/more.py", "emofuse/splits/__init__.py", "emofuse/media/wav.py"):
+        before = fingerprints()
+        with (copy / edited).open("a") as file:
+            file.write("OTHER = 2\n")
+        hit = {name for name, found in fingerprints().items() if found != before[name]}
+        assert "make_split" in hit and "make_demo_dialog" not in hit
+        assert ("cut_audio" in hit) == edited.endswith("wav.py")
+
+
+def test_a_moved_or_renamed_module_reaches_the_scripts_that_import_it(tree):
+    copy, fingerprints = tree
+    for old, new in (("splits/protocols", "splits/folds"), ("splits/folds", "corpora/folds")):
+        before = fingerprints()
+        (copy / f"emofuse/{old}.py").rename(copy / f"emofuse/{new}.py")
+        importers = [path for path in copy.rglob("*.py") if f"emofuse.{old.replace('/', '.')} " in path.read_text()]
+        assert importers
+        for path in importers:
+            text = path.read_text()
+            path.write_text(text.replace(f"emofuse.{old.replace('/', '.')} ", f"emofuse.{new.replace('/', '.')} "))
+        hit = {name for name, found in fingerprints().items() if found != before[name]}
+        assert {"make_split", "fine_tune", "make_report"} <= hit and not hit & {
+            "cut_video",
+            "index_turns",
+            "make_demo_dialog",
+        }
+
+
+def test_every_import_of_the_package_is_followed(tree):
+    """By what Python itself loads: a script's modules, but for those that only refuse, are those that are hashed."""
+    copy, _ = tree
+    root = copy / "emofuse"
+    for script in ("make_split", "cut_video", "embed", "classify"):
+        code = f"import sys; sys.path.insert(0, {str(copy)!r})\n" + "\n".join(
+            line for line in (copy / f"{script}.py").read_text().splitlines() if line.startswith("from emofuse")
+        )
+        code += "\nprint([m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'emofuse'])"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        loaded = {Path(path).relative_to(root) for path in ast.literal_eval(done.stdout)}
+        followed, queue = set(), [copy / f"{script}.py"]
+        while queue:
+            path = queue.pop()
+            if path not in followed:
+                followed.add(path)
+                queue += module._imported(path, root)
+        hashed = {path.relative_to(root) for path in followed if path.is_relative_to(root)}
+        neutral = {Path(name.replace(".", "/") + ".py") for name in module.NEUTRAL}
+        behind = {Path("runtime/disk.py"), *neutral}
+        assert loaded - hashed <= behind, script

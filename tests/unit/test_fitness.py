@@ -33,13 +33,15 @@ from transformers import (
 )
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
-from emofuse import architectures, demo_plan, encoders, fitness, hub
-from emofuse.demo_encoders import write_encoder
-from emofuse.encoders import EmotionClassifier, load_classifier, load_pretrained, read_processor, save_classifier
-from emofuse.errors import EmofuseError
-from emofuse.fitness import WORDS
-from emofuse.inputs import Collator, make_inputs
-from emofuse.proof import prove
+from emofuse.demo import plan as demo_plan
+from emofuse.demo.encoders import write_encoder
+from emofuse.encoders import architectures, fitness, hub
+from emofuse.encoders import model as encoders
+from emofuse.encoders.fitness import WORDS
+from emofuse.encoders.inputs import Collator, make_inputs
+from emofuse.encoders.model import EmotionClassifier, load_classifier, load_pretrained, read_processor, save_classifier
+from emofuse.encoders.proof import prove
+from emofuse.runtime.errors import EmofuseError
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from fusion_inputs import CLASSES, Corpus
 
-from emofuse.errors import EmofuseError
-from emofuse.fusion import align, combine, log_softmax, refuse_foreign, scale, softmax, temperatures
-from emofuse.systems import CHOSEN, MAJORITY, SCENARIO, System, candidates, systems, systems_of
+from emofuse.fusion.alignment import align, combine, log_softmax, refuse_foreign, scale, softmax, temperatures
+from emofuse.fusion.systems import CHOSEN, MAJORITY, SCENARIO, System, candidates, systems, systems_of
+from emofuse.runtime.errors import EmofuseError
 
 ENCODERS = {"video": "videomae", "text": "bert", "audio": "wav2vec2"}
 

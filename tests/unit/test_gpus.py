@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from emofuse import devices, gpus
-from emofuse.errors import EmofuseError
+from emofuse.runtime import devices, gpus
+from emofuse.runtime.errors import EmofuseError
 
-SCRIPTS = Path(gpus.__file__).parents[1]
+SCRIPTS = Path(gpus.__file__).parents[2]
 A, B = "GPU-aaaaaaaa-0000-0000-0000-000000000000", "GPU-bbbbbbbb-0000-0000-0000-000000000000"
 FORK = """
 import time
@@ -40,7 +40,7 @@ class Job:
     def __init__(self, folder, number, of, pause, then):
         code = (
             "import os, sys\n"
-            "from emofuse.gpus import lease_gpu\n"
+            "from emofuse.runtime.gpus import lease_gpu\n"
             f"lease_gpu('auto', {of!r}, {str(folder)!r}, {pause})\n"
             f"{then}\n"
             "print('runs on', os.environ['CUDA_VISIBLE_DEVICES'])\n"

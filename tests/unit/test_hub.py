@@ -23,10 +23,10 @@ from transformers import (
 )
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
-from emofuse.encoders import load_pretrained
-from emofuse.errors import EmofuseError
-from emofuse.fitness import WORDS
-from emofuse.hub import check_download, check_hub_ids, download_encoder
+from emofuse.encoders.fitness import WORDS
+from emofuse.encoders.hub import check_download, check_hub_ids, download_encoder
+from emofuse.encoders.model import load_pretrained
+from emofuse.runtime.errors import EmofuseError
 from unit.fake_hub import FakeHub
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}

@@ -9,10 +9,13 @@ from transformers import ASTFeatureExtractor, BertTokenizer, Wav2Vec2FeatureExtr
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 import release_tree
-from emofuse import clip_video, inputs, media, release
-from emofuse.clip_files import manifest_path, read_manifests
-from emofuse.errors import EmofuseError
-from emofuse.inputs import AudioInputs, Collator, TextInputs, TurnDataset, VideoInputs, read_frames
+from emofuse.clips import video as clip_video
+from emofuse.clips.files import manifest_path, read_manifests
+from emofuse.corpora.iemocap import release
+from emofuse.encoders import inputs
+from emofuse.encoders.inputs import AudioInputs, Collator, TextInputs, TurnDataset, VideoInputs, read_frames
+from emofuse.media import reading as media
+from emofuse.runtime.errors import EmofuseError
 
 DIALOG = release_tree.DIALOGS[0]
 

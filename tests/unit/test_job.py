@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from emofuse import job
+from emofuse.runtime import job
 
 SCRIPT = """
 import os, signal, time, types
-from emofuse.job import job
+from emofuse.runtime.job import job
 snakemake = types.SimpleNamespace(rule="fine_tune", resources=types.SimpleNamespace(runtime=1, mem_mb=500))
 with job("log"):
     def worker_died(*_):  # as PyTorch's handler does
@@ -41,7 +41,7 @@ def test_slurms_second_sigterm_does_not_cut_the_message_off(tmp_path, status, sa
     (tmp_path / "log").touch()
     environment = os.environ | {
         "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(Path(job.__file__).parents[1]),
+        "PYTHONPATH": str(Path(job.__file__).parents[2]),
         "SLURM_JOB_ID": "7",
     }
     process = subprocess.Popen([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment)

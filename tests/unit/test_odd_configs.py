@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from snakemake.utils import validate
 
 from emofuse import configuration
-from emofuse.errors import EmofuseError
+from emofuse.runtime.errors import EmofuseError
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from report_inputs import CLASSES, FACTS, make_inputs
 
-from emofuse.card import protocol_card
 from emofuse.configuration import LEAKS
-from emofuse.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_names
-from emofuse.paper import make_paper
-from emofuse.store import read_tsv
+from emofuse.report.card import protocol_card
+from emofuse.report.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_names
+from emofuse.report.paper import make_paper
+from emofuse.runtime.store import read_tsv
 
 NUMBERS = Path(__file__).parents[2] / "resources/paper_numbers.tsv"
 

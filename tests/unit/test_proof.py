@@ -8,12 +8,13 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2Model, GPT2Tokenizer
 
-from emofuse import demo_plan, proof
-from emofuse.demo_encoders import write_encoder
-from emofuse.encoders import EmotionClassifier, load_pretrained
-from emofuse.errors import EmofuseError
-from emofuse.fitness import WORDS
-from emofuse.inputs import make_inputs
+from emofuse.demo import plan as demo_plan
+from emofuse.demo.encoders import write_encoder
+from emofuse.encoders import proof
+from emofuse.encoders.fitness import WORDS
+from emofuse.encoders.inputs import make_inputs
+from emofuse.encoders.model import EmotionClassifier, load_pretrained
+from emofuse.runtime.errors import EmofuseError
 
 SETTINGS = {
     "text": {"pooling": "cls", "max_tokens": 512, "markers": "keep"},

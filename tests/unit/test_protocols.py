@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 
-from emofuse import protocols
-from emofuse.errors import EmofuseError
-from emofuse.protocols import PROTOCOLS, SPLIT, Fold, parse_split, play_of, scenario_groups, split_names
+from emofuse.runtime.errors import EmofuseError
+from emofuse.splits import protocols
+from emofuse.splits.protocols import PROTOCOLS, SPLIT, Fold, parse_split, play_of, scenario_groups, split_names
 
 DIALOGS = ["Ses01F_impro01", "Ses01M_script01_1", "Ses02F_impro01", "Ses02F_impro05", "Ses02M_script01_2"]
 

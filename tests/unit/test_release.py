@@ -10,8 +10,8 @@ import pytest
 
 import release_tree
 from another_user import as_another_user
-from emofuse import release
-from emofuse.errors import EmofuseError
+from emofuse.corpora.iemocap import release
+from emofuse.runtime.errors import EmofuseError
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 DIALOG = "Ses01F_impro01"
@@ -38,11 +38,11 @@ def test_scenarios_and_plays_are_the_same_in_every_session():
 
 def test_the_parse_of_a_snakefile_loads_no_third_party_module():
     code = (
-        "import sys; before = set(sys.modules); import emofuse.release, emofuse.clip_files;"
+        "import sys; before = set(sys.modules); import emofuse.corpora.iemocap.release, emofuse.clips.files;"
         "new = {name.split('.')[0] for name in set(sys.modules) - before} - {'emofuse'};"
         "print(sorted(new - sys.stdlib_module_names))"
     )
-    folder = Path(release.__file__).parents[1]
+    folder = Path(release.__file__).parents[3]
     out = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
     assert ast.literal_eval(out) == []
 

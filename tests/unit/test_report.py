@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from report_inputs import CLASSES, FACTS, NASTY, make_inputs, pooled, wa
 
-from emofuse.figures import make_figures
-from emofuse.outputs import figure_names
-from emofuse.pages import duration, points
-from emofuse.report import make_report, steps, what_fusion_gave
-from emofuse.store import write_parquet
+from emofuse.report.figures import make_figures
+from emofuse.report.outputs import figure_names
+from emofuse.report.pages import duration, points
+from emofuse.report.report import make_report, steps, what_fusion_gave
+from emofuse.runtime.store import write_parquet
 
 
 class Page(HTMLParser):

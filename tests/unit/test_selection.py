@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from fusion_inputs import CLASSES, Corpus
 
-from emofuse.errors import EmofuseError
-from emofuse.selection import choose_encoder, compare_encoders
-from emofuse.store import read_json, read_metadata, read_parquet, read_tsv, write_json, write_parquet
-from emofuse.tables import beside_paper, encoders, to_csv, to_latex, to_markdown
+from emofuse.evaluation.selection import choose_encoder, compare_encoders
+from emofuse.report.tables import beside_paper, encoders, to_csv, to_latex, to_markdown
+from emofuse.runtime.errors import EmofuseError
+from emofuse.runtime.store import read_json, read_metadata, read_parquet, read_tsv, write_json, write_parquet
 
 NUMBERS = Path(__file__).parents[2] / "resources/paper_numbers.tsv"
 

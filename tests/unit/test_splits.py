@@ -10,10 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from emofuse import configuration, protocols, release
-from emofuse.errors import EmofuseError
-from emofuse.splits import check_split, make_split, read_split, shared_dialogs, turns_digest
-from emofuse.store import read_metadata, read_parquet, read_tsv, write_parquet
+from emofuse import configuration
+from emofuse.corpora.iemocap import release
+from emofuse.runtime.errors import EmofuseError
+from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, write_parquet
+from emofuse.splits import protocols
+from emofuse.splits.parts import check_split, make_split, read_split, shared_dialogs, turns_digest
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 SESSIONS = [1, 2, 3, 4, 5]

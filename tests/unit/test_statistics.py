@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from emofuse.evaluation import measure
-from emofuse.statistics import (
+from emofuse.evaluation.scores import measure
+from emofuse.evaluation.statistics import (
     MEASURES,
     count,
     draw_dialogs,
@@ -117,7 +117,7 @@ def test_intervals_do_not_depend_on_blocks_nor_on_the_other_systems(monkeypatch)
     counts = count(*corpus())
     found = intervals(counts, resamples=500)
     alone = intervals(count(*corpus()[:3], corpus()[3][1:2], 4), resamples=500)
-    monkeypatch.setattr("emofuse.statistics.BLOCK", 100)
+    monkeypatch.setattr("emofuse.evaluation.statistics.BLOCK", 100)
     blocked = intervals(counts, resamples=500)
     for name in MEASURES:
         assert (found[name] == blocked[name]).all()

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from another_user import as_another_user
-from emofuse import store
-from emofuse.errors import EmofuseError
+from emofuse.runtime import store
+from emofuse.runtime.errors import EmofuseError
 
 COLUMNS = ("turn", "note")
 WRITERS = {

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from report_inputs import CLASSES, FACTS, all_systems, fused, make_inputs, pooled, recall, ua, wa
 
-from emofuse.card import comment_lines, protocol_card, run_card
-from emofuse.outputs import TABLE_FORMATS, headline_text, run_table_names, table_names
-from emofuse.tables import (
+from emofuse.report.card import comment_lines, protocol_card, run_card
+from emofuse.report.outputs import TABLE_FORMATS, headline_text, run_table_names, table_names
+from emofuse.report.tables import (
     Table,
     build_tables,
     escape_latex,

@@ -13,15 +13,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallback
 
-from emofuse import devices, encoders
-from emofuse import training as fine_tuning
-from emofuse.clip_files import COLUMNS
-from emofuse.embedding import embed
-from emofuse.encoders import load_classifier
-from emofuse.errors import EmofuseError
-from emofuse.fitness import WORDS as COMMON
-from emofuse.splits import make_split
-from emofuse.store import read_json, read_metadata, read_parquet, write_parquet, write_tsv
+from emofuse.clips.files import COLUMNS
+from emofuse.encoders import model as encoders
+from emofuse.encoders import training as fine_tuning
+from emofuse.encoders.embedding import embed
+from emofuse.encoders.fitness import WORDS as COMMON
+from emofuse.encoders.model import load_classifier
+from emofuse.runtime import devices
+from emofuse.runtime.errors import EmofuseError
+from emofuse.runtime.store import read_json, read_metadata, read_parquet, write_parquet, write_tsv
+from emofuse.splits.parts import make_split
 from small_disk import small_disk
 
 WORDS = {"neu": ["table", "door", "letter"], "ang": ["angry", "stop", "hate"], "sad": ["cry", "lost", "alone"]}

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from emofuse.demo_release import write_dialog
+from emofuse.demo.release import write_dialog
 
 ROOT = Path(__file__).parents[2]
 TREE = ["Snakefile", "config", "envs", "profiles", "resources", "workflow"]

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import release_tree
-from emofuse import release
-from emofuse.demo_encoders import write_encoder
+from emofuse.corpora.iemocap import release
+from emofuse.demo.encoders import write_encoder
 
 DIALOG = release_tree.DIALOGS[0]
 

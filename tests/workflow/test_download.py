@@ -3,8 +3,8 @@
 import json
 import re
 
-from emofuse.demo_encoders import write_encoder
-from emofuse.store import read_json, read_metadata
+from emofuse.demo.encoders import write_encoder
+from emofuse.runtime.store import read_json, read_metadata
 from unit.fake_hub import FakeHub
 
 NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}

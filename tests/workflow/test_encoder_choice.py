@@ -4,7 +4,7 @@ import json
 import os
 import re
 
-from emofuse.store import read_json, read_metadata, read_parquet, write_parquet
+from emofuse.runtime.store import read_json, read_metadata, read_parquet, write_parquet
 
 RUN = "results/tree/slice"
 

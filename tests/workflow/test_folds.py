@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from emofuse.store import read_json, read_metadata, read_parquet
-from emofuse.systems import systems
+from emofuse.fusion.systems import systems
+from emofuse.runtime.store import read_json, read_metadata, read_parquet
 
 CONFIGS = ("config/demo.yaml", "slice.yaml", "fold.yaml")
 FEWER = {"fusion": {"video": None}, "classifiers": {"xgboost": None}}

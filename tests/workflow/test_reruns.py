@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 import yaml
 
-from emofuse.store import read_parquet, read_tsv
+from emofuse.runtime.store import read_parquet, read_tsv
 
 CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
 CLASSIFY = {f"classify {name}": 3 for name in CLASSIFIERS}
@@ -217,27 +217,27 @@ def test_touched_files_run_nothing(finished):
     ("module", "old", "new", "expected"),
     [
         (
-            "training",
+            "encoders/training",
             "logging_nan_inf_filter=False",
             "logging_nan_inf_filter=True",
             trained(*MODALITIES),
         ),
-        ("classification", "right = said == truth", "right = truth == said", RESULTS),
-        ("fusion", "rows[modality]) < tables", "rows[modality]) + 0 < tables", RESULTS),
-        ("figures", "RASTER_FROM = 1000", "RASTER_FROM = 1001", {"make_figures": 1, "make_report": 1}),
+        ("fusion/classification", "right = said == truth", "right = truth == said", RESULTS),
+        ("fusion/alignment", "rows[modality]) < tables", "rows[modality]) + 0 < tables", RESULTS),
+        ("report/figures", "RASTER_FROM = 1000", "RASTER_FROM = 1001", {"make_figures": 1, "make_report": 1}),
         (
-            "words",
+            "corpora/words",
             '"labelled turn without words"',
             '"turn without words"',
             {"index_words": 1, "list_problems": 1, "assess": 1} | SHOW,  # which turns say what training turns say
         ),
-        ("clip_text", '"no_words", "the', '"no_words", "its', {f"cut_text {d}": 1 for d in DIALOGS} | trained("text")),
-        ("report", 'SEVERITIES = ("error"', 'SEVERITIES = ("e"', {"make_report": 1}),
-        ("training", "# before the head's random weights are drawn", "# changed", {}),
-        ("training", "Fine-tunes", "Trains", {}),
-        ("job", 'f"error: {error}"', 'f"Error: {error}"', {}),
-        ("proof", "SAME, APART = 1e-3", "SAME, APART = 2e-3", {"check_encoders": 1, "make_report": 1}),
-        ("fitness", "SHARE = 0.9", "SHARE = 0.8", {"check_encoders": 1, "make_report": 1}),
+        ("clips/text", '"no_words", "the', '"no_words", "its', {f"cut_text {d}": 1 for d in DIALOGS} | trained("text")),
+        ("report/report", 'SEVERITIES = ("error"', 'SEVERITIES = ("e"', {"make_report": 1}),
+        ("encoders/training", "# before the head's random weights are drawn", "# changed", {}),
+        ("encoders/training", "Fine-tunes", "Trains", {}),
+        ("runtime/job", 'f"error: {error}"', 'f"Error: {error}"', {}),
+        ("encoders/proof", "SAME, APART = 1e-3", "SAME, APART = 2e-3", {"check_encoders": 1, "make_report": 1}),
+        ("encoders/fitness", "SHARE = 0.9", "SHARE = 0.8", {"check_encoders": 1, "make_report": 1}),
     ],
 )
 def test_edited_module(finished, module, old, new, expected):

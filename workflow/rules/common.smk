@@ -16,10 +16,18 @@ RESOURCES = Path(os.path.relpath(Path(workflow.basedir) / "resources"))
 SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from emofuse import clip_files, configuration, demo_plan, fingerprint as fingerprints, hub, job, outputs, protocols
-from emofuse import release, systems
-from emofuse.disk import refuse_future, require_writable
-from emofuse.errors import EmofuseError
+from emofuse import configuration
+from emofuse.clips import files as clip_files
+from emofuse.demo import plan as demo_plan
+from emofuse.runtime import fingerprint as fingerprints
+from emofuse.encoders import hub
+from emofuse.runtime import job
+from emofuse.report import outputs
+from emofuse.splits import protocols
+from emofuse.corpora.iemocap import release
+from emofuse.fusion import systems
+from emofuse.runtime.disk import refuse_future, require_writable
+from emofuse.runtime.errors import EmofuseError
 
 # With `--quiet all` Snakemake prints no error either, nor the log of a failed job: what a user can mend is told all the same, by
 # us, and by the jobs (`job` looks for this variable, which they inherit).

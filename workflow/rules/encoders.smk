@@ -136,7 +136,7 @@ rule check_encoders:
         runtime=30,
     params:
         # A module that only refuses is in no fingerprint but its own.
-        code=[fingerprint(name) for name in ("check_encoders", "emofuse/proof", "emofuse/fitness")],
+        code=[fingerprint(name) for name in ("check_encoders", "emofuse/encoders/proof", "emofuse/encoders/fitness")],
         encoders=proof_settings(CHECKED),
     script:
         "../scripts/check_encoders.py"

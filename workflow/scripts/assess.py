@@ -1,5 +1,5 @@
-from emofuse.assessment import assess
-from emofuse.job import job
+from emofuse.evaluation.assessment import assess
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     assess(

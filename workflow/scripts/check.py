@@ -1,5 +1,5 @@
-from emofuse.job import job
-from emofuse.summary import summarise
+from emofuse.clips.summary import summarise
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]) as terminal:
     summary = summarise(

@@ -1,5 +1,5 @@
-from emofuse.classification import classify
-from emofuse.job import job
+from emofuse.fusion.classification import classify
+from emofuse.runtime.job import job
 
 
 def sources(splits, embeddings, trainings):

@@ -1,5 +1,5 @@
-from emofuse.job import job
-from emofuse.selection import compare_encoders
+from emofuse.evaluation.selection import compare_encoders
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     compare_encoders(

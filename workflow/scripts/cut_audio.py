@@ -1,5 +1,5 @@
-from emofuse.clip_audio import cut_audio
-from emofuse.job import job
+from emofuse.clips.audio import cut_audio
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     cut_audio(

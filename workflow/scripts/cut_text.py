@@ -1,5 +1,5 @@
-from emofuse.clip_text import cut_text
-from emofuse.job import job
+from emofuse.clips.text import cut_text
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     cut_text(

@@ -1,5 +1,5 @@
-from emofuse.clip_video import cut_video
-from emofuse.job import job
+from emofuse.clips.video import cut_video
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     cut_video(

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from emofuse.hub import download_encoder
-from emofuse.job import job
+from emofuse.encoders.hub import download_encoder
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     download_encoder(

@@ -1,5 +1,5 @@
-from emofuse.evaluation import evaluate
-from emofuse.job import job
+from emofuse.evaluation.scores import evaluate
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     evaluate(

@@ -3,9 +3,9 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before Transformers is imported: encoders are local, compute nodes have no network
 
-from emofuse.gpus import lease_gpu
-from emofuse.job import job
-from emofuse.training import fine_tune
+from emofuse.encoders.training import fine_tune
+from emofuse.runtime.gpus import lease_gpu
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     lease_gpu(snakemake.resources.device)

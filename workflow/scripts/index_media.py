@@ -1,5 +1,5 @@
-from emofuse.job import job
-from emofuse.recordings import index_media
+from emofuse.corpora.recordings import index_media
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     index_media(

@@ -1,5 +1,5 @@
-from emofuse.job import job
-from emofuse.turns import index_turns
+from emofuse.corpora.turns import index_turns
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     index_turns(

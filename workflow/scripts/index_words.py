@@ -1,5 +1,5 @@
-from emofuse.job import job
-from emofuse.words import index_words
+from emofuse.corpora.words import index_words
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     index_words(

@@ -1,5 +1,5 @@
-from emofuse.job import job
-from emofuse.problems import merge_problems
+from emofuse.corpora.problems import merge_problems
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     merge_problems(

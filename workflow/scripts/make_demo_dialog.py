@@ -1,5 +1,5 @@
-from emofuse.demo_release import write_dialog
-from emofuse.job import job
+from emofuse.demo.release import write_dialog
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     write_dialog(

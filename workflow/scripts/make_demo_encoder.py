@@ -1,5 +1,5 @@
-from emofuse.demo_encoders import write_encoder
-from emofuse.job import job
+from emofuse.demo.encoders import write_encoder
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     write_encoder(

@@ -1,5 +1,5 @@
-from emofuse.figures import make_figures
-from emofuse.job import job
+from emofuse.report.figures import make_figures
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     make_figures(

@@ -1,6 +1,6 @@
-from emofuse.card import run_card
-from emofuse.job import job
-from emofuse.tables import make_protocols_table
+from emofuse.report.card import run_card
+from emofuse.report.tables import make_protocols_table
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     make_protocols_table(

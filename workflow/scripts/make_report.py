@@ -1,5 +1,5 @@
-from emofuse.job import job
-from emofuse.report import make_report
+from emofuse.report.report import make_report
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     make_report(

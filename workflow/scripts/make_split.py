@@ -1,5 +1,5 @@
-from emofuse.job import job
-from emofuse.splits import make_split
+from emofuse.runtime.job import job
+from emofuse.splits.parts import make_split
 
 with job(snakemake.log[0]):
     make_split(

@@ -1,6 +1,6 @@
-from emofuse.card import protocol_card
-from emofuse.job import job
-from emofuse.tables import make_tables
+from emofuse.report.card import protocol_card
+from emofuse.report.tables import make_tables
+from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
     facts = snakemake.params.facts

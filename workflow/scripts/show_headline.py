@@ -6,7 +6,7 @@ python show_headline.py results/<corpus>/<run> [protocol, session if not named]
 import sys
 from pathlib import Path
 
-from emofuse.outputs import headline_text
+from emofuse.report.outputs import headline_text
 
 if __name__ == "__main__":
     run = Path(sys.argv[1])

@@ -9,11 +9,11 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from emofuse import systems
-from emofuse.class_sets import CLASS_SETS
-from emofuse.disk import refuse_future
-from emofuse.errors import EmofuseError, listing
-from emofuse.protocols import UNVALIDATED
+from emofuse.corpora.class_sets import CLASS_SETS
+from emofuse.fusion import systems
+from emofuse.runtime.disk import refuse_future
+from emofuse.runtime.errors import EmofuseError, listing
+from emofuse.splits.protocols import UNVALIDATED
 
 # Folders beside the runs in results/<corpus.name>/.
 RESERVED = {"benchmarks", "clips", "clips-full", "clips-partner", "index", "logs"}

@@ -1,0 +1,75 @@
+"""What cutting clips of words, sound and picture has in common: sources that may be damaged, and the manifest.
+
+A manifest has a row for every turn of the label file, in order of their ids: turn, status (`ok`, or why there is no
+clip: `missing`, `unreadable`, `past_end`, `no_words`), bytes, frames (video frames, samples or words), checksum
+(SHA-256 of the clip) and note. It is written last, so where it stands, its clips do too.
+
+`on_missing` says what to do about a source that is missing or damaged: `error` raises EmofuseError; `drop` gives its
+turns no clip, and the manifest says why.
+"""
+
+import hashlib
+from pathlib import Path
+
+from emofuse.clips.files import COLUMNS, SUFFIXES
+from emofuse.corpora.iemocap import release
+from emofuse.media.wav import MediaError
+from emofuse.runtime import store
+from emofuse.runtime.errors import EmofuseError, listing
+
+
+def begin(dialog, labels_path, out_dir, manifest_path, on_missing):
+    """The turns to cut, after removing the clips and the manifest of an earlier cut."""
+    Path(manifest_path).unlink(missing_ok=True)
+    for suffix in SUFFIXES.values():
+        clear(out_dir, suffix)
+    Path(out_dir).mkdir(parents=True, exist_ok=True)
+    try:
+        text, _ = release.read_text(present(labels_path))
+    except (OSError, MediaError) as error:
+        refuse([damage_of(labels_path or f"the label file of {dialog}", error)], on_missing)
+        return []
+    turns, errors = release.parse_labels(text, dialog, labels_path)
+    if errors:
+        raise EmofuseError(f"The labels of {dialog} have errors:\n{listing(errors)}")
+    return turns
+
+
+def clear(out_dir, suffix):
+    if Path(out_dir).is_dir():
+        for path in Path(out_dir).iterdir():
+            if path.suffix == suffix:
+                path.unlink()
+
+
+def present(path):
+    if path is None:
+        raise FileNotFoundError
+    return Path(path)
+
+
+def damage_of(path, error):
+    """(status, sentence) of a source that cannot be used."""
+    if isinstance(error, FileNotFoundError):
+        return "missing", f"{path} is missing"
+    if isinstance(error, MediaError):
+        return "unreadable", f"{path} {error}"
+    return "unreadable", f"{path} cannot be read ({error.strerror})"
+
+
+def refuse(damages, on_missing):
+    if damages and on_missing == "error":
+        raise EmofuseError(
+            "Files of the release are missing or damaged (`snakemake check` lists all of them; corpus.on_missing: drop works"
+            " without them):\n" + listing(sentence for _, sentence in damages)
+        )
+
+
+def save(turn, out_dir, modality, data, frames, note=""):
+    with store.whole(Path(out_dir) / f"{turn.turn_id}{SUFFIXES[modality]}") as partial:
+        partial.write_bytes(data)
+    return manifest_row(turn, "ok", note, len(data), frames, hashlib.sha256(data).hexdigest())
+
+
+def manifest_row(turn, status, note, size=0, frames=0, checksum=""):
+    return dict(zip(COLUMNS, (turn.turn_id, status, size, frames, checksum, note), strict=True))

@@ -1,0 +1,1 @@
+"""IEMOCAP as its authors release it."""

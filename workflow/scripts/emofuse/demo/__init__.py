@@ -1,0 +1,1 @@
+"""Makes up a release and encoders, so that the whole workflow runs in minutes."""

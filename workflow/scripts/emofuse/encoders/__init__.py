@@ -1,0 +1,1 @@
+"""Pretrained encoders: fetched, checked, fine-tuned, applied to turns."""

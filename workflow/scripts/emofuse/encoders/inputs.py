@@ -1,0 +1,244 @@
+"""Turns clips into what an encoder takes: windows of words, sound or frames, and their batches."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from emofuse.clips.files import clip_path
+from emofuse.media.wav import RATE as SAMPLE_RATE
+from emofuse.media.wav import read_clip
+from emofuse.runtime.errors import EmofuseError
+
+SHORTEST = 4_000  # samples (a quarter of a second): wav2vec 2.0 masks spans of ten frames in training, and refuses less
+MARKER = re.compile(r"\[[A-Za-z]+\],?")  # what transcribers put in brackets: [LAUGHTER], [BREATHING], [garbage]
+
+
+def make_inputs(modality, processor, backbone_config, settings):
+    """The TextInputs, AudioInputs or VideoInputs for an encoder; `settings` are its config entries."""
+    if modality == "text":
+        return TextInputs(processor, settings["max_tokens"], settings["markers"])
+    if modality == "audio":
+        return AudioInputs(processor, settings["max_seconds"])
+    frames = getattr(backbone_config, "num_frames", None)
+    if frames is None:
+        raise EmofuseError(
+            f"a video encoder must say its number of frames; {type(backbone_config).__name__} has no num_frames"
+        )
+    return VideoInputs(processor, frames, settings["stride"], settings["eval_windows"], settings["mirror"])
+
+
+class TextInputs:
+    """Words through the encoder's own tokenizer, cut at `max_tokens` tokens.
+
+    Transcribers' markers, such as [LAUGHTER], are words like others (`markers` keep) or are cut out (remove); of a turn that
+    is nothing but a marker, nothing is then left but the tokenizer's special tokens.
+    """
+
+    def __init__(self, tokenizer, max_tokens, markers):
+        self.tokenizer = tokenizer
+        self.max_tokens = min(max_tokens, tokenizer.model_max_length)
+        self.markers = markers
+
+    def windows(self, path, length, rng=None):
+        """The turn's text, as one window; `length` is its number of words."""
+        text = Path(path).read_text(encoding="utf-8")
+        if len(text.split()) != length:
+            raise EmofuseError(
+                f"{path} does not hold the {length} words that its manifest counted; delete it and run again, and its dialog"
+                " is cut again."
+            )
+        if self.markers == "remove":
+            text = MARKER.sub(" ", text)
+        return [" ".join(text.split())]
+
+    def batch(self, windows):
+        """Token ids and attention mask, int64 (W, tokens), padded to the longest of the batch."""
+        return self.tokenizer(windows, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
+
+
+class AudioInputs:
+    """16 kHz sound through the encoder's own feature extractor, at most `max_seconds` a window.
+
+    Sound of less than a quarter of a second is filled up with silence. Longer turns are sliced: in training one slice, drawn
+    anew in each epoch; in evaluation as few evenly spaced slices as cover the turn. An extractor of spectrograms (AST,
+    Whisper) fills each window up to the one length that its encoder was pretrained with; its windows are no longer than that.
+    """
+
+    def __init__(self, extractor, max_seconds):
+        self.extractor = extractor
+        self.most = int(max_seconds * SAMPLE_RATE)
+        self.spectrogram = hasattr(extractor, "num_mel_bins")
+        if self.spectrogram:  # Kaldi's frames: 25 ms every 10 ms
+            self.most = min(self.most, 400 + 160 * (extractor.max_length - 1))
+        self.padding = True
+        if hasattr(extractor, "nb_max_frames"):  # Whisper's: always 30 s
+            self.most, self.padding = min(self.most, extractor.n_samples), "max_length"
+
+    def windows(self, path, length, rng=None):
+        """float32 waveforms in -1..1 of a clip of `length` samples; with `rng` one random slice, without it those for
+        evaluation. No more is read than a slice."""
+        padded = max(length, SHORTEST)
+        slack = max(0, padded - self.most)
+        if rng is not None:
+            starts = [int(rng.integers(slack + 1))]
+        else:
+            starts = np.linspace(0, slack, max(1, math.ceil(padded / self.most))).astype(int)
+        windows = [read_clip(path, length, int(start), self.most).astype(np.float32) / 32_768 for start in starts]
+        return [np.pad(window, (0, max(0, min(SHORTEST, self.most) - len(window)))) for window in windows]
+
+    def batch(self, windows):
+        """input_values float32: (W, samples) with attention_mask (W, samples), or spectrograms (W, frames, mel bins); Whisper's
+        input_features (W, mel bins, frames) with attention_mask (W, frames)."""
+        if self.spectrogram:
+            return self.extractor(windows, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        return self.extractor(
+            windows, sampling_rate=SAMPLE_RATE, padding=self.padding, return_attention_mask=True, return_tensors="pt"
+        )
+
+
+class VideoInputs:
+    """Frames through the encoder's own image processor, every `stride`-th of a window.
+
+    In training one window, drawn anew in each epoch and mirrored with probability `mirror`; in evaluation `eval_windows`
+    evenly spaced windows, not mirrored (the middle one for 1; one where the clip is no longer than a window). A clip
+    shorter than a window repeats its last frame.
+    """
+
+    def __init__(self, processor, frames, stride, eval_windows, mirror):
+        self.processor = processor
+        self.frames = frames
+        self.stride = stride
+        self.eval_windows = eval_windows
+        self.mirror = mirror
+        self.pixels = Pixels(processor)
+        self.kept = None  # path -> uint8 frames (T, 3, height, width) already resized, while they fit into memory
+
+    def keep_in_memory(self, total_frames, megabytes):
+        """Keep resized frames between epochs if all `total_frames` of the data set fit into `megabytes`."""
+        size = self._resized([np.zeros((480, 360, 3), np.uint8)]).nbytes  # of one frame
+        if total_frames * size <= megabytes * 2**20:
+            self.kept = {}
+
+    def windows(self, path, length, rng=None):
+        """uint8 (frames, 3, height, width) each; `length` is the clip's number of frames."""
+        span = (self.frames - 1) * self.stride + 1
+        slack = max(0, length - span)
+        if rng is not None:
+            starts = [int(rng.integers(slack + 1))]
+        elif self.eval_windows == 1:
+            starts = [slack // 2]
+        else:
+            starts = np.linspace(0, slack, self.eval_windows if slack else 1).astype(int)
+        indices = [np.minimum(start + self.stride * np.arange(self.frames), length - 1) for start in starts]
+        pictures = self._pictures(path, length, sorted({int(i) for window in indices for i in window}))
+        windows = [np.stack([pictures[int(i)] for i in window]) for window in indices]
+        if rng is not None and rng.random() < self.mirror:
+            windows = [np.ascontiguousarray(window[..., ::-1]) for window in windows]
+        return windows
+
+    def _pictures(self, path, length, wanted):
+        """Frame number -> uint8 (3, height, width), resized and cropped by the processor."""
+        if self.kept is None:
+            return dict(zip(wanted, self._resized(read_frames(path, wanted)), strict=True))
+        if path not in self.kept:
+            self.kept[path] = self._resized(read_frames(path, range(length)))
+        return self.kept[path]
+
+    def _resized(self, pictures):
+        """One by one: a clip of full-size pictures at once costs more in page faults than in work."""
+        settings = {"do_rescale": False, "do_normalize": False, "return_tensors": "np"}
+        resized = (self.processor([picture], **settings)["pixel_values"][0, 0] for picture in pictures)
+        return np.stack([picture.astype(np.uint8) for picture in resized])
+
+    def batch(self, windows):
+        """pixel_values uint8 (W, frames, 3, height, width), a quarter of what `Pixels` makes of them on the device."""
+        return {"pixel_values": torch.from_numpy(np.stack(windows))}
+
+
+class Pixels(torch.nn.Module):
+    """Makes of uint8 pixels what a video encoder takes: rescaled and normalised, as its processor says."""
+
+    def __init__(self, processor):
+        super().__init__()
+        self.factor = processor.rescale_factor if processor.do_rescale else 1.0
+        mean, std = (
+            torch.tensor(values if processor.do_normalize else [filler] * 3, dtype=torch.float32).view(3, 1, 1)
+            for values, filler in ((processor.image_mean, 0.0), (processor.image_std, 1.0))
+        )
+        # Not persistent: they are the processor's, and no weights.
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+
+    def forward(self, pixels):
+        """(..., 3, height, width), uint8 -> float32."""
+        return (pixels.float() * self.factor - self.mean) / self.std
+
+
+def read_frames(path, wanted):
+    """Yield the frames with the numbers `wanted` (ascending) of a video file, as RGB arrays uint8 (height, width, 3)."""
+    import av  # here, for the benchmark of training runs where there is no PyAV
+
+    wanted, found = list(wanted), 0
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1  # the clips are small, and loader workers many
+        for number, frame in enumerate(container.decode(video=0)):
+            if number == wanted[found]:
+                yield frame.to_ndarray(format="rgb24")
+                found += 1
+                if found == len(wanted):
+                    return
+    raise EmofuseError(
+        f"{path} has fewer frames than its manifest says; delete it and run again, and its dialog is cut again."
+    )
+
+
+class TurnDataset(torch.utils.data.Dataset):
+    """The turns of one modality: windows and label by number. Random choices depend on seed, epoch and turn alone, so
+    that a resumed training draws the same as an undisturbed one."""
+
+    def __init__(self, inputs, clips, modality, turns, manifest, labels=None, seed=None):
+        """clips: folder of all clips. turns: turn ids. manifest: turn id -> manifest row. labels: int64 (N,) or None.
+        seed: for training; None for evaluation, where nothing is random."""
+        self.inputs = inputs
+        self.paths = [clip_path(clips, modality, turn) for turn in turns]
+        self.lengths = [int(manifest[turn]["frames"]) for turn in turns]
+        self.labels = labels
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch):
+        """Called by the Trainer's data loader at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        rng = None if self.seed is None else np.random.default_rng([self.seed, self.epoch, index])
+        windows = self.inputs.windows(self.paths[index], self.lengths[index], rng)
+        return {"windows": windows, "label": None if self.labels is None else int(self.labels[index])}
+
+
+class Collator:
+    """Makes a batch of TurnDataset items, as EmotionClassifier takes it: the windows of all turns, whose they are, the labels.
+
+    `share` comes first, for accelerate takes the first tensor's rows for the number of turns.
+    """
+
+    def __init__(self, inputs):
+        self.inputs = inputs
+
+    def __call__(self, items):
+        counts = [len(item["windows"]) for item in items]
+        windows = [window for item in items for window in item["windows"]]
+        batch = {
+            "share": torch.block_diag(*(torch.full((1, count), 1 / count) for count in counts)),
+            "inputs": dict(self.inputs.batch(windows)),
+            "lengths": [len(window) for window in windows],
+        }
+        if items[0]["label"] is not None:
+            batch["labels"] = torch.tensor([item["label"] for item in items])
+        return batch

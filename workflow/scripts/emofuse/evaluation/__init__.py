@@ -1,0 +1,1 @@
+"""Scores systems, says how sure that is, and chooses among them."""

@@ -1,0 +1,1 @@
+"""Brings the modalities' vectors together and lets classifiers decide."""

@@ -1,0 +1,130 @@
+"""Says which vectors classifiers are trained on and which they are applied to: the three kinds of training vectors."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from emofuse.fusion.alignment import scale, softmax, temperatures
+from emofuse.runtime.errors import EmofuseError
+
+FOLDS = 5  # of a validation part that is learned from
+
+
+@dataclass
+class Task:
+    """What one classifier is trained on, and what it is applied to.
+
+    `train`: {modality: (m, d) float64}, with the class indices `labels`, (m,). `apply`: {modality: (n, d) float64}.
+    `rows`: (n,) where its predictions belong, among the validation and test turns of a split in the order of their ids;
+    where several encoders speak, those of the second follow the first's, and so on.
+    """
+
+    train: dict[str, np.ndarray]
+    labels: np.ndarray
+    apply: dict[str, np.ndarray]
+    rows: np.ndarray
+
+
+def tasks(kind, train_vectors, data, refit=None, folds=()):
+    """The Tasks of `kind` (early: standardised embeddings; late: softmax outputs) on one split.
+
+    data, refit, folds: Aligned of the split's encoders, of those trained anew with the validation part (or None), and of
+    the cross-fitted ones. `train_vectors` says who learns from what:
+
+    - in_sample: one classifier from the training part. With `refit` it is asked about the validation turns alone, and one
+      of the new encoders' training part about the test turns.
+    - validation: from the validation part, asked about the test turns; what is said of the validation turns comes from
+      classifiers that learned from the part's other speakers (`speaker_folds`), for the test turns are other speakers' too.
+    - cross_fitted: early, from the part `held` of each of the `folds` one classifier, for that encoder's vectors; late,
+      from all of them one, for the softmax outputs of each.
+
+    Scaling is fitted on the rows learned from, the softmax outputs' temperatures on the validation part, but where that is
+    learned from, on the rows learned from too. Neither looks at the test part.
+    """
+    if train_vectors == "cross_fitted":
+        return _cross_fitted(kind, folds)
+    return _validation(kind, data) if train_vectors == "validation" else _in_sample(kind, data, refit)
+
+
+def _in_sample(kind, data, refit):
+    # Also those of the encoders trained anew, which leave no validation part to fit them on.
+    warmth = temperatures(data, data.parts == "val")
+    parts = data.parts[data.asked]
+    if refit is None:
+        return [_task(kind, data, data.parts == "train", data.asked, warmth, np.arange(len(parts)))]
+    return [
+        _task(kind, of, of.parts == "train", of.parts == part, warmth, np.flatnonzero(parts == part))
+        for of, part in ((data, "val"), (refit, "test"))
+    ]
+
+
+def _validation(kind, data):
+    val, test = np.flatnonzero(data.parts == "val"), np.flatnonzero(data.parts == "test")
+    folds = speaker_folds(data.labels[val], data.speakers[val], data.dialogs[val])
+    inside = [(val[learned], val[asked]) for learned, asked in folds]
+    place = np.cumsum(data.asked) - 1
+    return [
+        _task(kind, data, learned, asked, temperatures(data, learned), place[asked])
+        for learned, asked in [*inside, (val, test)]
+    ]
+
+
+def _cross_fitted(kind, folds):
+    each = [
+        _task(
+            kind,
+            fold,
+            fold.parts == "held",
+            fold.asked,
+            temperatures(fold, fold.parts == "val"),
+            number * fold.asked.sum() + np.arange(fold.asked.sum()),
+        )
+        for number, fold in enumerate(folds)
+    ]
+    if kind == "early":
+        return each
+    return [
+        Task(
+            {modality: np.concatenate([task.train[modality] for task in each]) for modality in each[0].train},
+            np.concatenate([task.labels for task in each]),
+            {modality: np.concatenate([task.apply[modality] for task in each]) for modality in each[0].apply},
+            np.concatenate([task.rows for task in each]),
+        )
+    ]
+
+
+def _task(kind, data, learned, asked, warmth, answers):
+    if kind == "early":
+        vectors = scale(data.embeddings, learned)
+    else:
+        vectors = {modality: softmax(logits / warmth[modality]) for modality, logits in data.logits.items()}
+    return Task(
+        {modality: x[learned] for modality, x in vectors.items()},
+        data.labels[learned],
+        {modality: x[asked] for modality, x in vectors.items()},
+        answers,
+    )
+
+
+def speaker_folds(labels, speakers, dialogs):
+    """Pairs of row indices (learn, ask): whole speakers in up to FOLDS parts of like classes, each asked once.
+
+    labels: (n,) class indices; speakers, dialogs: (n,) names. Whole dialogs where one speaker says all. A classifier that
+    has learned a speaker's way does better on that speaker's other dialogs than on anybody else, and would be chosen for
+    it. EmofuseError where there is but one speaker and one dialog.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups = speakers if len(np.unique(speakers)) > 1 else dialogs
+    count = min(FOLDS, len(np.unique(groups)), np.bincount(labels).max(initial=0))
+    if count < 2:
+        raise EmofuseError(
+            "train_vectors: 'validation' needs a validation part of two speakers or dialogs or more, with two turns of a"
+            " class or more: what is said of one has to be learned from others. Set train_vectors: in_sample, or another"
+            " validation rule."
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # then some part lacks it
+        folds = list(StratifiedGroupKFold(count).split(labels, labels, groups))
+    return [(learned, asked) for learned, asked in folds if len(asked)]

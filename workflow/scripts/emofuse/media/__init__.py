@@ -1,0 +1,1 @@
+"""Reads sound and pictures: one reader decides what a file holds."""

@@ -1,0 +1,1 @@
+"""How a job runs, where, and how it fails; how files are written and read."""

@@ -1,0 +1,1 @@
+"""Which turns train, validate and test, and that nothing leaks between them."""
