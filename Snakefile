@@ -44,8 +44,8 @@ rule all:
     input:
         "results/<corpus>/<run>/report.html",
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
-        [path for modality in MODALITIES for path in manifests(modality)],
-        [models(modality) for modality in MODALITIES],
-        predictions(SPLITS),
-        expand(rules.make_tables.output, protocol=PROTOCOLS),
-        tables(f"results/{CORPUS}/{RUN}/tables", outputs.run_table_names(PROTOCOLS)),
+        [path for modality in plan.modalities for path in plan.manifests(modality)],
+        [models(modality) for modality in plan.modalities],
+        predictions(plan.splits),
+        expand(rules.make_tables.output, protocol=plan.protocols),
+        tables(f"results/{plan.corpus}/{plan.run}/tables", outputs.run_table_names(plan.protocols)),

@@ -8,25 +8,25 @@ remakes one of its ancient inputs.
 
 def label_file(wildcards):
     """The dialog's label file."""
-    path = str(release.label_path(ROOT, wildcards.dialog))
-    return path if GENERATED else ancient(path)
+    path = str(release.label_path(plan.root, wildcards.dialog))
+    return path if plan.generated else ancient(path)
 
 
 @cache
 def times_digest(dialog):
     """Hash of the dialog's turn ids and times, read once for its three jobs."""
-    return mistakes_as_messages(release.times_digest, release.label_path(ROOT, dialog), dialog)
+    return mistakes_as_messages(release.times_digest, release.label_path(plan.root, dialog), dialog)
 
 
 def turn_times(wildcards):
     """The hash of the turns' times; the demo's label files are not there yet, and not ancient() instead."""
-    return None if GENERATED else times_digest(wildcards.dialog)
+    return None if plan.generated else times_digest(wildcards.dialog)
 
 
 rule cut_text:
     input:
         labels=label_file,
-        transcript=lambda w: existing(release.transcript_path(ROOT, w.dialog)),
+        transcript=lambda w: plan.existing(release.transcript_path(plan.root, w.dialog)),
     output:
         clips=directory("results/<corpus>/clips/text/{dialog}"),
         manifest="results/<corpus>/clips/text/{dialog}.manifest.tsv",
@@ -50,8 +50,8 @@ rule cut_text:
 rule cut_audio:
     input:
         labels=label_file,
-        sentences=lambda w: sentence_wavs(w.dialog),
-        wav=lambda w: existing(release.dialog_wav_path(ROOT, w.dialog)),
+        sentences=lambda w: plan.sentence_wavs(w.dialog),
+        wav=lambda w: plan.existing(release.dialog_wav_path(plan.root, w.dialog)),
     output:
         clips=directory("results/<corpus>/clips/audio/{dialog}"),
         manifest="results/<corpus>/clips/audio/{dialog}.manifest.tsv",
@@ -77,7 +77,7 @@ rule cut_audio:
 rule cut_video:
     input:
         labels=label_file,
-        avi=lambda w: existing(release.avi_path(ROOT, w.dialog)),
+        avi=lambda w: plan.existing(release.avi_path(plan.root, w.dialog)),
     output:
         clips=directory("<video_clips>/video/{dialog}"),
         manifest="<video_clips>/video/{dialog}.manifest.tsv",
@@ -104,4 +104,4 @@ rule cut_video:
 rule clips:
     """Target: every clip of the modalities in the run."""
     input:
-        [path for modality in MODALITIES for path in manifests(modality)],
+        [path for modality in plan.modalities for path in plan.manifests(modality)],

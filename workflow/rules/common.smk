@@ -1,4 +1,4 @@
-"""Read and validate the config; find the dialogs; helpers of the rules."""
+"""Read and validate the config, and plan the run; what only Snakemake can do."""
 
 import json
 import os
@@ -16,18 +16,17 @@ RESOURCES = Path(os.path.relpath(Path(workflow.basedir) / "resources"))
 SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from emofuse import configuration
+from emofuse import configuration, plan as planning
 from emofuse.clips import files as clip_files
-from emofuse.demo import plan as demo_plan
-from emofuse.runtime import fingerprint as fingerprints
-from emofuse.encoders import hub
-from emofuse.runtime import job
-from emofuse.report import outputs
-from emofuse.splits import protocols
 from emofuse.corpora.iemocap import release
-from emofuse.fusion import systems
+from emofuse.demo import plan as demo_plan
+from emofuse.encoders import hub
+from emofuse.report import outputs
+from emofuse.runtime import fingerprint as fingerprints
+from emofuse.runtime import job
 from emofuse.runtime.disk import refuse_future, require_writable
 from emofuse.runtime.errors import EmofuseError
+from emofuse.splits import protocols
 
 # With `--quiet all` Snakemake prints no error either, nor the log of a failed job: what a user can mend is told all the same, by
 # us, and by the jobs (`job` looks for this variable, which they inherit).
@@ -57,45 +56,20 @@ mistakes_as_messages(configuration.check_config, config, SCHEMA)
 validate(config, str(SCHEMA))
 mistakes_as_messages(configuration.check_choices, config)
 
-CORPUS = config["corpus"]["name"]
-RUN = config["run"]
-# The demo's input, which the workflow makes itself where the config names these folders.
-DEMO_RELEASE = "resources/demo/release"
-DEMO_ENCODERS = {f"resources/demo/encoders/{name}": name for name in demo_plan.ENCODERS}
-GENERATED = config["corpus"]["root"] == DEMO_RELEASE
-for encoders in config["encoders"].values():
-    for settings in encoders.values():
-        settings["model"] = os.path.expanduser(settings["model"])
-mistakes_as_messages(configuration.check_local_models, config, DEMO_ENCODERS)
-MODALITIES = [m for m in systems.MODALITIES if m in config["fusion"]]
-SESSIONS = sorted(config["corpus"]["sessions"])
-CLASSES = configuration.classes(config)
-LABELS = {m: configuration.labels(config)[m] for m in MODALITIES}
-CHOICES = {m: value["choose"] for m, value in config["fusion"].items() if isinstance(value, dict)}
-CANDIDATES = configuration.candidates(config)
-PROTOCOLS = config["protocols"]
-PRIMARY = PROTOCOLS[0]
-SEEDS = config["seeds"]
-REFIT = config["validation"]["refit"]
-# The selection's fold: that of the same session, whose models are then there already, wherever it is split alike.
-SELECTION = config["selection"] and (
-    f"session{config['selection']['fold']}"
-    if "session" in PROTOCOLS and config["validation"]["rule"] == "previous_session"
-    else f"selection{config['selection']['fold']}"
-)
-CLASSIFIERS = ["argmax", *config["classifiers"]]
-
-
-def clips_root(modality):
-    """Folder of a modality's clips; each crop of the picture has its own, for runs share a corpus and may differ in it."""
-    crop = config["clips"]["crop"]
-    return f"results/{CORPUS}/clips" + (f"-{crop}" if modality == "video" and crop != "speaker" else "")
+# `snakemake download` needs no release. Snakemake does not say its targets yet when the Snakefile is parsed.
+DOWNLOAD = "download" in sys.argv[1:]
+plan = mistakes_as_messages(planning.make_plan, config, workflow.is_main_process and not DOWNLOAD)
+mistakes_as_messages(hub.check_hub_ids, plan.hub_encoders)
+if workflow.is_main_process and not plan.generated and not DOWNLOAD:
+    if config["corpus"]["on_missing"] == "error":
+        mistakes_as_messages(release.require_files, plan.root, plan.dialogs)
+    mistakes_as_messages(refuse_future, release.files(plan.root, plan.dialogs))
 
 
 pathvars:
-    corpus=CORPUS,
-    run=RUN,
-    video_clips=clips_root("video"),
+    corpus=plan.corpus,
+    run=plan.run,
+    video_clips=plan.clips_root("video"),
 
 
 wildcard_constraints:
@@ -105,63 +79,7 @@ wildcard_constraints:
     split=protocols.SPLIT,
     seed=r"\d+",
     protocol="|".join(protocols.PROTOCOLS),
-    classifier="|".join(CLASSIFIERS),
-
-
-# `snakemake download` needs no release. Snakemake does not say its targets yet when the Snakefile is parsed.
-DOWNLOAD = "download" in sys.argv[1:]
-
-
-def corpus_dialogs():
-    """The root of the release tree and the names of its dialogs; none of it for `download`, which needs no release."""
-    corpus = config["corpus"]
-    if corpus["root"] is None and (DOWNLOAD or not workflow.is_main_process):
-        return Path(), []
-    root = Path(DEMO_RELEASE) if GENERATED else release.find_root(corpus["root"])
-    configuration.require_plain("corpus.root", root)
-    if corpus["dialogs"]:
-        names = sorted(release.read_dialog_list(corpus["dialogs"], SESSIONS))
-        if GENERATED and not set(names) <= set(demo_plan.DIALOGS):
-            raise EmofuseError(f"corpus.dialogs: the demo has only the dialogs {', '.join(demo_plan.DIALOGS)}")
-        return root, names
-    if GENERATED:
-        return root, [d for d in demo_plan.DIALOGS if release.session_of(d) in SESSIONS]
-    return root, release.scan_dialogs(root, SESSIONS)
-
-
-ROOT, DIALOGS = mistakes_as_messages(corpus_dialogs)
-if workflow.is_main_process and not GENERATED and not DOWNLOAD:
-    if config["corpus"]["on_missing"] == "error":
-        mistakes_as_messages(release.require_files, ROOT, DIALOGS)
-    mistakes_as_messages(refuse_future, release.files(ROOT, DIALOGS))
-
-
-SPLITS_OF = {protocol: protocols.split_names(protocol, SESSIONS, DIALOGS) for protocol in PROTOCOLS}
-SPLITS = [split for splits in SPLITS_OF.values() for split in splits]
-
-
-def cross_fits(split):
-    """The splits whose encoders are trained without one of the training sessions of `split` each."""
-    if config["train_vectors"] != "cross_fitted":
-        return []
-    fold = protocols.parse_split(split)
-    validated = config["validation"]["rule"] == "previous_session" and fold.protocol != "speaker"
-    other = {fold.session, SESSIONS[SESSIONS.index(fold.session) - 1]} if validated else {fold.session}
-    return [f"{split}-without{session}" for session in SESSIONS if session not in other]
-
-
-def splits_behind(split):
-    """Every split whose encoders the results of `split` rest on."""
-    return [split, *([f"{split}-refit"] if REFIT else []), *cross_fits(split)]
-
-
-def existing(*paths):
-    """The paths that are there, or will be because the workflow makes them; the index jobs report the others."""
-    return [str(path) for path in paths if GENERATED or os.path.exists(path)]
-
-
-# A dialog without a label file has no turns; indexing reports it.
-LABELLED_DIALOGS = [d for d in DIALOGS if existing(release.label_path(ROOT, d))]
+    classifier="|".join(plan.classifiers),
 
 
 def fingerprint(script):
@@ -169,44 +87,9 @@ def fingerprint(script):
     return fingerprints.fingerprint(SCRIPTS / f"{script}.py")
 
 
-def sentence_wavs(dialog):
-    """The per-turn wavs of a dialog that are there, or will be."""
-    if GENERATED:
-        return [str(release.sentence_wav_path(ROOT, turn)) for turn in demo_plan.turn_ids(dialog)]
-    return [str(path) for path in release.sentence_wavs(ROOT, dialog)]
-
-
-def is_local(model):
-    """Whether an encoder's `model` is a folder and no id of the Hub."""
-    return configuration.is_path(model) or Path(model).is_dir()
-
-
-def hub_folder(model, revision):
-    """Where `download` puts an encoder of the Hub."""
-    return f"resources/encoders/{model.replace('/', '--')}/{revision}"
-
-
-def model_folder(modality, encoder):
-    """The folder that holds an encoder as it is before training."""
-    settings = config["encoders"][modality][encoder]
-    return settings["model"] if is_local(settings["model"]) else hub_folder(settings["model"], settings["revision"])
-
-
-HUB_ENCODERS = [
-    {"modality": modality, "encoder": name}
-    | {key: config["encoders"][modality][name][key] for key in ("model", "revision")}
-    for modality, names in CANDIDATES.items()
-    for name in names
-    if not is_local(config["encoders"][modality][name]["model"])
-]
-
-
-mistakes_as_messages(hub.check_hub_ids, HUB_ENCODERS)
-
-
 def encoder_of(modality):
     """The encoder of the folds: the one that the config names, or has chosen. For input functions alone."""
-    if modality not in CHOICES:
+    if modality not in plan.choices:
         return config["fusion"][modality]
     with checkpoints.choose_encoder.get(modality=modality).output[0].open() as file:
         return json.load(file)["encoder"]
@@ -220,21 +103,11 @@ def once_chosen(paths):
     """
 
     def when_chosen(wildcards):
-        for modality in CHOICES:
+        for modality in plan.choices:
             encoder_of(modality)
         return paths(wildcards) if callable(paths) else [path.format(**wildcards) for path in paths]
 
-    return when_chosen if CHOICES else paths
-
-
-def ordered(settings):
-    """Settings with their keys in order, for Snakemake compares params as text."""
-    return {key: ordered(value) if isinstance(value, dict) else value for key, value in sorted(settings.items())}
-
-
-def manifests(modality):
-    """The manifests of all dialogs' clips of one modality."""
-    return [str(clip_files.manifest_path(clips_root(modality), modality, dialog)) for dialog in LABELLED_DIALOGS]
+    return when_chosen if plan.choices else paths
 
 
 @cache
@@ -255,25 +128,12 @@ def check_rerun_triggers():
         )
 
 
-def void_damaged_manifests():
-    """Remove the manifest of each dialog that has lost a clip, so that Snakemake cuts that dialog again.
-
-    Snakemake does not look inside a directory() output; a deleted clip would go unnoticed until a training fails on it.
-    """
-    for modality in MODALITIES:
-        for dialog in LABELLED_DIALOGS:
-            gone = mistakes_as_messages(clip_files.missing_clips, clips_root(modality), modality, dialog)
-            if gone:
-                logger.warning(
-                    f"{modality} clips of {dialog} are gone ({', '.join(gone[:3])}, {len(gone)} in all): cut again."
-                )
-                clip_files.manifest_path(clips_root(modality), modality, dialog).unlink()
-
-
-if workflow.is_main_process:
-    void_damaged_manifests()
+# Snakemake does not look inside a directory() output; a deleted clip would go unnoticed until a training fails on it.
+for modality, dialog, gone in mistakes_as_messages(list, plan.missing_clips()) if workflow.is_main_process else ():
+    logger.warning(f"{modality} clips of {dialog} are gone ({', '.join(gone[:3])}, {len(gone)} in all): cut again.")
+    clip_files.manifest_path(plan.clips_root(modality), modality, dialog).unlink()
 
 
 onstart:
     # Snakemake itself would end with a traceback at the first job.
-    mistakes_as_messages(require_writable, f"results/{CORPUS}/{RUN}")
+    mistakes_as_messages(require_writable, f"results/{plan.corpus}/{plan.run}")

@@ -7,7 +7,7 @@ again: so a corrected transcript never reaches sound or video.
 
 rule index_turns:
     input:
-        labels=[p for d in DIALOGS for p in existing(release.label_path(ROOT, d))],
+        labels=[p for d in plan.dialogs for p in plan.existing(release.label_path(plan.root, d))],
         counts=str(RESOURCES / "iemocap_counts.tsv"),
         release=str(RESOURCES / "iemocap_dialogs.txt"),
     output:
@@ -25,8 +25,8 @@ rule index_turns:
         assert_counts=int(config["corpus"]["assert_counts"]),
     params:
         code=fingerprint("index_turns"),
-        root=str(ROOT),
-        dialogs=DIALOGS,
+        root=str(plan.root),
+        dialogs=plan.dialogs,
     script:
         "../scripts/index_turns.py"
 
@@ -34,7 +34,7 @@ rule index_turns:
 rule index_words:
     input:
         turns="results/<corpus>/turns.parquet",
-        transcripts=[p for d in DIALOGS for p in existing(release.transcript_path(ROOT, d))],
+        transcripts=[p for d in plan.dialogs for p in plan.existing(release.transcript_path(plan.root, d))],
     output:
         words="results/<corpus>/words.parquet",
         problems="results/<corpus>/index/words.problems.tsv",
@@ -49,8 +49,8 @@ rule index_words:
         on_missing=config["corpus"]["on_missing"],
     params:
         code=fingerprint("index_words"),
-        root=str(ROOT),
-        dialogs=DIALOGS,
+        root=str(plan.root),
+        dialogs=plan.dialogs,
     script:
         "../scripts/index_words.py"
 
@@ -58,8 +58,8 @@ rule index_words:
 rule index_media:
     input:
         turns="results/<corpus>/turns.parquet",
-        wavs=[p for d in DIALOGS for p in existing(release.dialog_wav_path(ROOT, d))],
-        avis=[p for d in DIALOGS for p in existing(release.avi_path(ROOT, d))],
+        wavs=[p for d in plan.dialogs for p in plan.existing(release.dialog_wav_path(plan.root, d))],
+        avis=[p for d in plan.dialogs for p in plan.existing(release.avi_path(plan.root, d))],
     output:
         media="results/<corpus>/index/media.parquet",
         problems="results/<corpus>/index/media.problems.tsv",
@@ -76,12 +76,12 @@ rule index_media:
         runtime=60,
     params:
         code=fingerprint("index_media"),
-        root=str(ROOT),
-        dialogs=DIALOGS,
+        root=str(plan.root),
+        dialogs=plan.dialogs,
         on_missing=config["corpus"]["on_missing"],
         # Instead of 10,039 inputs, which Snakemake would print one by one. The demo's come with its avis.
         # A function, so that only a run that needs it looks at them.
-        sentences=lambda w: None if GENERATED else release.sentences_digest(ROOT, DIALOGS),
+        sentences=lambda w: None if plan.generated else release.sentences_digest(plan.root, plan.dialogs),
     script:
         "../scripts/index_media.py"
 
@@ -121,7 +121,7 @@ rule check:
         runtime=30,
     params:
         code=fingerprint("check"),
-        clips=sorted({clips_root(modality) for modality in MODALITIES}),
-        classes=CLASSES,
+        clips=sorted({plan.clips_root(modality) for modality in plan.modalities}),
+        classes=plan.classes,
     script:
         "../scripts/check.py"

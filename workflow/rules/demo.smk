@@ -3,7 +3,7 @@
 
 rule make_demo_dialog:
     output:
-        [f"{DEMO_RELEASE}/{path}" for path in [*demo_plan.DIALOG_FILES.values(), *demo_plan.SENTENCE_FILES]],
+        [f"{demo_plan.RELEASE}/{path}" for path in [*demo_plan.DIALOG_FILES.values(), *demo_plan.SENTENCE_FILES]],
     log:
         "resources/demo/logs/make_demo_dialog/Session{session}_{dialog}.log",
     conda:
@@ -13,13 +13,13 @@ rule make_demo_dialog:
         runtime=10,
     params:
         code=fingerprint("make_demo_dialog"),
-        root=DEMO_RELEASE,
+        root=demo_plan.RELEASE,
         seed=0,
     script:
         "../scripts/make_demo_dialog.py"
 
 
-for folder, encoder in DEMO_ENCODERS.items():
+for folder, encoder in demo_plan.ENCODER_FOLDERS.items():
     # One rule an encoder, because the files of their processors differ.
 
     rule:

@@ -7,8 +7,8 @@ The only part that needs network; it runs where Snakemake runs, for compute node
 def hub_encoder(wildcards):
     """The encoder of the run whose folder it is."""
     folder = Path(f"resources/encoders/{wildcards.repo}/{wildcards.revision}")
-    for entry in HUB_ENCODERS:
-        if Path(hub_folder(entry["model"], entry["revision"])) == folder:
+    for entry in plan.hub_encoders:
+        if Path(planning.hub_folder(entry["model"], entry["revision"])) == folder:
             return entry
     raise WorkflowError(f"{folder}: the config names no encoder that is stored there")
 
@@ -45,4 +45,4 @@ rule download_encoder:
 rule download:
     """Target: every encoder of the run that comes from the Hub."""
     input:
-        sorted({f"{hub_folder(entry['model'], entry['revision'])}/download.json" for entry in HUB_ENCODERS}),
+        sorted({f"{planning.hub_folder(entry['model'], entry['revision'])}/download.json" for entry in plan.hub_encoders}),

@@ -3,13 +3,13 @@
 
 def predictions(splits):
     """All prediction files of some splits."""
-    return expand(PREDICTIONS, classifier=CLASSIFIERS, split=splits, seed=SEEDS)
+    return expand(PREDICTIONS, classifier=plan.classifiers, split=splits, seed=plan.seeds)
 
 
 rule evaluate:
     input:
-        splits=lambda w: split_files(SPLITS_OF[w.protocol]),
-        predictions=once_chosen(lambda w: predictions(SPLITS_OF[w.protocol])),
+        splits=lambda w: split_files(plan.splits_of[w.protocol]),
+        predictions=once_chosen(lambda w: predictions(plan.splits_of[w.protocol])),
     output:
         scores="results/<corpus>/<run>/evaluation/{protocol}/scores.parquet",
         per_class="results/<corpus>/<run>/evaluation/{protocol}/per_class.parquet",
@@ -50,9 +50,9 @@ use rule evaluate as evaluate_fold with:
 
 rule assess:
     input:
-        splits=lambda w: split_files(SPLITS_OF[w.protocol]),
-        predictions=once_chosen(lambda w: predictions(SPLITS_OF[w.protocol])),
-        words="results/<corpus>/words.parquet" if "text" in MODALITIES else [],
+        splits=lambda w: split_files(plan.splits_of[w.protocol]),
+        predictions=once_chosen(lambda w: predictions(plan.splits_of[w.protocol])),
+        words="results/<corpus>/words.parquet" if "text" in plan.modalities else [],
     output:
         intervals="results/<corpus>/<run>/evaluation/{protocol}/intervals.parquet",
         comparisons="results/<corpus>/<run>/evaluation/{protocol}/comparisons.parquet",

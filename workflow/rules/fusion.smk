@@ -1,6 +1,6 @@
 """Classify: one job a classifier, fold and seed. In: the modalities' embeddings. Out: predictions of all its systems."""
 
-PREDICTIONS = f"results/{CORPUS}/{RUN}/predictions/{{classifier}}/{{split}}/seed{{seed}}.parquet"
+PREDICTIONS = f"results/{plan.corpus}/{plan.run}/predictions/{{classifier}}/{{split}}/seed{{seed}}.parquet"
 
 
 def behind(pattern, splits):
@@ -10,7 +10,7 @@ def behind(pattern, splits):
         return [
             pattern.format(modality=modality, encoder=encoder_of(modality), split=split, seed=wildcards.seed)
             for split in splits(wildcards)
-            for modality in MODALITIES
+            for modality in plan.modalities
         ]
 
     return paths
@@ -18,12 +18,12 @@ def behind(pattern, splits):
 
 def refits(wildcards):
     """The split that the encoders are trained anew on, if they are."""
-    return [f"{wildcards.split}-refit"] if REFIT else []
+    return [f"{wildcards.split}-refit"] if plan.refit else []
 
 
 def held_out(wildcards):
     """The splits of the cross-fitted encoders; the plain argmax learns nothing from vectors."""
-    return [] if wildcards.classifier == "argmax" else cross_fits(wildcards.split)
+    return [] if wildcards.classifier == "argmax" else plan.cross_fits(wildcards.split)
 
 
 rule classify:
@@ -51,8 +51,8 @@ rule classify:
         runtime=120,
     params:
         code=fingerprint("classify"),
-        labels=LABELS,
-        settings=lambda w: ordered(config["classifiers"].get(w.classifier, {})),
+        labels=plan.labels,
+        settings=lambda w: planning.ordered(config["classifiers"].get(w.classifier, {})),
         early=sorted(config["early_fusion"]),
         train_vectors=config["train_vectors"],
         threads=config["classifier_threads"],

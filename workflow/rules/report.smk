@@ -1,25 +1,25 @@
 """Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and paper/."""
 
 
-def runs(pattern, splits=SPLITS, modalities=MODALITIES):
+def runs(pattern, splits=plan.splits, modalities=plan.modalities):
     """A path pattern of encoders, for each modality's encoder of the folds, each of `splits`, and every seed of the run."""
     return [
         path
         for modality in modalities
-        for path in expand(pattern, modality=modality, encoder=encoder_of(modality), split=splits, seed=SEEDS)
+        for path in expand(pattern, modality=modality, encoder=encoder_of(modality), split=splits, seed=plan.seeds)
     ]
 
 
-def models(modality, splits=SPLITS):
+def models(modality, splits=plan.splits):
     """An input function: every file of the encoders that the results of some folds rest on, of one modality, and of its choice.
 
     A function each, so that the trainings of one modality do not wait until the encoder of another one is chosen.
     """
     patterns = [*rules.fine_tune.output, *rules.embed.output]
-    choice = [modality] if modality in CHOICES else []
+    choice = [modality] if modality in plan.choices else []
 
     def files(wildcards):
-        behind = [other for split in splits for other in splits_behind(split)]
+        behind = [other for split in splits for other in plan.splits_behind(split)]
         found = [[*runs(pattern, behind, [modality]), *compared(pattern, choice)] for pattern in patterns]
         return sorted({path for paths in found for path in paths})
 
@@ -33,7 +33,7 @@ def tables(folder, names):
 
 def comparisons(modalities):
     """The comparison of the encoders of each modality."""
-    return [f"results/{CORPUS}/{RUN}/selection/{modality}.parquet" for modality in modalities]
+    return [f"results/{plan.corpus}/{plan.run}/selection/{modality}.parquet" for modality in modalities]
 
 
 def evaluation(protocol):
@@ -43,39 +43,43 @@ def evaluation(protocol):
 
 # Only where an encoder is chosen do the results rest on the comparison; without a choice it is made for the paper's tables
 # alone, for it costs a training for each encoder that is not in the folds.
-COMPARED = [m for m in MODALITIES if m in CHOICES]
+COMPARED = [m for m in plan.modalities if m in plan.choices]
 PAPER_TABLES = [
-    n for n in outputs.table_names(MODALITIES, MODALITIES if SELECTION else [], fold=True) if n.startswith("table")
+    n
+    for n in outputs.table_names(plan.modalities, plan.modalities if plan.selection else [], fold=True)
+    if n.startswith("table")
 ]
-FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(MODALITIES) for kind in outputs.FIGURE_FORMATS]
+FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(plan.modalities) for kind in outputs.FIGURE_FORMATS]
 FACTS = {
-    "classes": CLASSES,
+    "classes": plan.classes,
     "class_set": configuration.class_set(config),
     "subset": config["subset"],
-    "refit": REFIT,
+    "refit": plan.refit,
     "train_vectors": config["train_vectors"],
-    "seeds": SEEDS,
-    "choices": CHOICES,
+    "seeds": plan.seeds,
+    "choices": plan.choices,
     "leaks": {name: configuration.LEAKS[name] for name in configuration.leaks(config)},
     "final_system": config["final_system"],
-    "classifiers": ordered(config["classifiers"]),
-    "sessions": SESSIONS,
+    "classifiers": planning.ordered(config["classifiers"]),
+    "sessions": plan.sessions,
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
         config["clips"]["crop"]
     ],
 }
-EVALUATIONS = {protocol: f"results/{CORPUS}/{RUN}/evaluation/{protocol}" for protocol in PROTOCOLS}
+EVALUATIONS = {protocol: f"results/{plan.corpus}/{plan.run}/evaluation/{protocol}" for protocol in plan.protocols}
 # The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
-FIGURE_SPLIT = next(s for s in SPLITS_OF[PRIMARY] if protocols.parse_split(s).session == config["figure_fold"])
+FIGURE_SPLIT = next(
+    s for s in plan.splits_of[plan.primary] if protocols.parse_split(s).session == config["figure_fold"]
+)
 
 
 rule make_tables:
     input:
-        splits=lambda w: split_files(SPLITS_OF[w.protocol]),
+        splits=lambda w: split_files(plan.splits_of[w.protocol]),
         evaluation=once_chosen(lambda w: evaluation(w.protocol)),
         selection=comparisons(COMPARED),
     output:
-        tables(f"results/{CORPUS}/{RUN}/tables/{{protocol}}", outputs.table_names(MODALITIES, COMPARED)),
+        tables(f"results/{plan.corpus}/{plan.run}/tables/{{protocol}}", outputs.table_names(plan.modalities, COMPARED)),
     log:
         "results/<corpus>/<run>/logs/make_tables/{protocol}.log",
     conda:
@@ -85,9 +89,9 @@ rule make_tables:
         runtime=5,
     params:
         code=fingerprint("make_tables"),
-        evaluation=f"results/{CORPUS}/{RUN}/evaluation/{{protocol}}",
-        folder=f"results/{CORPUS}/{RUN}/tables/{{protocol}}",
-        modalities=MODALITIES,
+        evaluation=f"results/{plan.corpus}/{plan.run}/evaluation/{{protocol}}",
+        folder=f"results/{plan.corpus}/{plan.run}/tables/{{protocol}}",
+        modalities=plan.modalities,
         facts=FACTS,
     script:
         "../scripts/make_tables.py"
@@ -99,20 +103,22 @@ use rule make_tables as make_fold_tables with:
         evaluation=once_chosen(lambda w: [path.format(split=w.split) for path in rules.evaluate_fold.output]),
         selection=[],
     output:
-        tables(f"results/{CORPUS}/{RUN}/folds/{{split}}/tables", outputs.table_names(MODALITIES, fold=True)),
+        tables(
+            f"results/{plan.corpus}/{plan.run}/folds/{{split}}/tables", outputs.table_names(plan.modalities, fold=True)
+        ),
     log:
         "results/<corpus>/<run>/logs/make_fold_tables/{split}.log",
     params:
-        evaluation=f"results/{CORPUS}/{RUN}/folds/{{split}}",
-        folder=f"results/{CORPUS}/{RUN}/folds/{{split}}/tables",
+        evaluation=f"results/{plan.corpus}/{plan.run}/folds/{{split}}",
+        folder=f"results/{plan.corpus}/{plan.run}/folds/{{split}}/tables",
 
 
 rule make_protocols_table:
     input:
-        splits=split_files(SPLITS),
-        evaluations=once_chosen(lambda w: [path for protocol in PROTOCOLS for path in evaluation(protocol)]),
+        splits=split_files(plan.splits),
+        evaluations=once_chosen(lambda w: [path for protocol in plan.protocols for path in evaluation(protocol)]),
     output:
-        tables(f"results/{CORPUS}/{RUN}/tables", [outputs.PROTOCOLS_TABLE]),
+        tables(f"results/{plan.corpus}/{plan.run}/tables", [outputs.PROTOCOLS_TABLE]),
     log:
         "results/<corpus>/<run>/logs/make_protocols_table.log",
     conda:
@@ -123,13 +129,13 @@ rule make_protocols_table:
     params:
         code=fingerprint("make_protocols_table"),
         evaluations=EVALUATIONS,
-        folder=f"results/{CORPUS}/{RUN}/tables",
+        folder=f"results/{plan.corpus}/{plan.run}/tables",
         facts=FACTS,
     script:
         "../scripts/make_protocols_table.py"
 
 
-for split in SPLITS:
+for split in plan.splits:
     # `snakemake session3` runs that fold alone, down to its tables.
 
     rule:
@@ -139,19 +145,20 @@ for split in SPLITS:
             once_chosen([f"results/<corpus>/<run>/folds/{split}/tables/headline.csv"]),
             comparisons(COMPARED),
             # Or Snakemake would not miss a deleted model as long as there are predictions.
-            [models(modality, [split]) for modality in MODALITIES],
+            [models(modality, [split]) for modality in plan.modalities],
 
 
 rule make_figures:
     input:
-        splits=split_files(SPLITS_OF[PRIMARY]),
-        histories=lambda w: runs(f"{ENCODER}/history.parquet", SPLITS_OF[PRIMARY]),
+        splits=split_files(plan.splits_of[plan.primary]),
+        histories=lambda w: runs(f"{ENCODER}/history.parquet", plan.splits_of[plan.primary]),
         embeddings=lambda w: [
-            EMBEDDING.format(modality=m, encoder=encoder_of(m), split=FIGURE_SPLIT, seed=SEEDS[0]) for m in MODALITIES
+            EMBEDDING.format(modality=m, encoder=encoder_of(m), split=FIGURE_SPLIT, seed=plan.seeds[0])
+            for m in plan.modalities
         ],
-        evaluation=evaluation(PRIMARY),
+        evaluation=evaluation(plan.primary),
     output:
-        [f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES],
+        [f"results/{plan.corpus}/{plan.run}/figures/{name}" for name in FIGURES],
     log:
         "results/<corpus>/<run>/logs/make_figures.log",
     benchmark:
@@ -163,11 +170,11 @@ rule make_figures:
         runtime=15,
     params:
         code=fingerprint("make_figures"),
-        evaluation=EVALUATIONS[PRIMARY],
+        evaluation=EVALUATIONS[plan.primary],
         pca_split=FIGURE_SPLIT,
-        folder=f"results/{CORPUS}/{RUN}/figures",
-        modalities=MODALITIES,
-        classes=list(CLASSES),
+        folder=f"results/{plan.corpus}/{plan.run}/figures",
+        modalities=plan.modalities,
+        classes=list(plan.classes),
     script:
         "../scripts/make_figures.py"
 
@@ -177,17 +184,22 @@ rule make_report:
         turns="results/<corpus>/turns.parquet",
         problems="results/<corpus>/problems.tsv",
         encoders=rules.check_encoders.output,
-        splits=split_files(SPLITS),
-        embeddings=lambda w: runs(EMBEDDING, SPLITS_OF[PRIMARY]),
+        splits=split_files(plan.splits),
+        embeddings=lambda w: runs(EMBEDDING, plan.splits_of[plan.primary]),
         trainings=lambda w: sorted(
             {
-                *(path for modality in MODALITIES for path in models(modality)(w) if path.endswith("/training.json")),
+                *(
+                    path
+                    for modality in plan.modalities
+                    for path in models(modality)(w)
+                    if path.endswith("/training.json")
+                ),
                 *compared(f"{ENCODER}/training.json", COMPARED),
             }
         ),
         selection=comparisons(COMPARED),
-        evaluations=[path for protocol in PROTOCOLS for path in evaluation(protocol)],
-        figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES],
+        evaluations=[path for protocol in plan.protocols for path in evaluation(protocol)],
+        figures=[f"results/{plan.corpus}/{plan.run}/figures/{name}" for name in FIGURES],
     output:
         "results/<corpus>/<run>/report.html",
     log:
@@ -199,32 +211,32 @@ rule make_report:
         runtime=5,
     params:
         code=fingerprint("make_report"),
-        corpus=CORPUS,
-        run=RUN,
+        corpus=plan.corpus,
+        run=plan.run,
         notice=config["corpus"]["notice"],
         facts=FACTS | {"missing_files": config["corpus"]["on_missing"]},
         evaluations=EVALUATIONS,
         pca_split=FIGURE_SPLIT,
-        figures=f"results/{CORPUS}/{RUN}/figures",
-        benchmarks=[f"results/{CORPUS}/benchmarks", f"results/{CORPUS}/{RUN}/benchmarks"],
+        figures=f"results/{plan.corpus}/{plan.run}/figures",
+        benchmarks=[f"results/{plan.corpus}/benchmarks", f"results/{plan.corpus}/{plan.run}/benchmarks"],
     script:
         "../scripts/make_report.py"
 
 
-PAPER_CHECKS = [*rules.check_encoders.output, *(rules.check_paper_encoders.output if CHECKED_FOR_PAPER else [])]
+PAPER_CHECKS = [*rules.check_encoders.output, *(rules.check_paper_encoders.output if plan.checked_for_paper else [])]
 
 
 rule make_paper:
     input:
-        splits=split_files(SPLITS_OF[PRIMARY]),
-        evaluation=once_chosen(lambda w: evaluation(PRIMARY)),
-        selection=comparisons(MODALITIES if SELECTION else []),
+        splits=split_files(plan.splits_of[plan.primary]),
+        evaluation=once_chosen(lambda w: evaluation(plan.primary)),
+        selection=comparisons(plan.modalities if plan.selection else []),
         numbers=str(RESOURCES / "paper_numbers.tsv"),
         encoders=PAPER_CHECKS,
-        figures=[f"results/{CORPUS}/{RUN}/figures/{name}" for name in FIGURES if name.startswith("figure")],
+        figures=[f"results/{plan.corpus}/{plan.run}/figures/{name}" for name in FIGURES if name.startswith("figure")],
     output:
-        tables(f"results/{CORPUS}/{RUN}/paper", PAPER_TABLES),
-        [f"results/{CORPUS}/{RUN}/paper/{name}" for name in FIGURES if name.startswith("figure")],
+        tables(f"results/{plan.corpus}/{plan.run}/paper", PAPER_TABLES),
+        [f"results/{plan.corpus}/{plan.run}/paper/{name}" for name in FIGURES if name.startswith("figure")],
         page="results/<corpus>/<run>/paper/index.html",
     log:
         "results/<corpus>/<run>/logs/make_paper.log",
@@ -235,27 +247,27 @@ rule make_paper:
         runtime=5,
     params:
         code=fingerprint("make_paper"),
-        corpus=CORPUS,
-        run=RUN,
+        corpus=plan.corpus,
+        run=plan.run,
         notice=config["corpus"]["notice"],
-        evaluation=EVALUATIONS[PRIMARY],
-        modalities=MODALITIES,
+        evaluation=EVALUATIONS[plan.primary],
+        modalities=plan.modalities,
         facts=FACTS,
         pca_split=FIGURE_SPLIT,
         settings={
-            "sessions": SESSIONS,
-            "classes": CLASSES,
-            "protocols": PROTOCOLS[:1],
+            "sessions": plan.sessions,
+            "classes": plan.classes,
+            "protocols": plan.protocols[:1],
             "subset": config["subset"],
             "clips.crop": config["clips"]["crop"],
-            "selection": config["selection"] and ordered(config["selection"]),
+            "selection": config["selection"] and planning.ordered(config["selection"]),
             "validation.rule": config["validation"]["rule"],
-            "validation.refit": REFIT,
+            "validation.refit": plan.refit,
             "train_vectors": config["train_vectors"],
-            "fusion": {m: config["fusion"][m] for m in MODALITIES},
-            "classifiers": ordered(config["classifiers"]),
+            "fusion": {m: config["fusion"][m] for m in plan.modalities},
+            "classifiers": planning.ordered(config["classifiers"]),
             "final_system": config["final_system"],
-            "seeds": SEEDS,
+            "seeds": plan.seeds,
         },
     script:
         "../scripts/make_paper.py"
@@ -266,5 +278,5 @@ rule paper:
     input:
         once_chosen(["results/<corpus>/<run>/paper/index.html"]),
         PAPER_CHECKS,  # here too, or they would wait for the choice of an encoder
-        comparisons(MODALITIES if SELECTION else []),
-        [models(modality) for modality in MODALITIES],
+        comparisons(plan.modalities if plan.selection else []),
+        [models(modality) for modality in plan.modalities],

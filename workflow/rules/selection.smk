@@ -6,13 +6,15 @@ def compared(pattern, modalities):
     return [
         path
         for modality in modalities
-        for path in expand(pattern, modality=modality, encoder=CANDIDATES[modality], split=SELECTION, seed=SEEDS)
+        for path in expand(
+            pattern, modality=modality, encoder=plan.candidates[modality], split=plan.selection, seed=plan.seeds
+        )
     ]
 
 
 rule compare_encoders:
     input:
-        split=f"results/<corpus>/<run>/splits/{SELECTION}.parquet",
+        split=f"results/<corpus>/<run>/splits/{plan.selection}.parquet",
         embeddings=lambda w: compared(EMBEDDING, [w.modality]),
         trainings=lambda w: compared(f"{ENCODER}/training.json", [w.modality]),
     output:
@@ -46,6 +48,6 @@ checkpoint choose_encoder:
         runtime=5,
     params:
         code=fingerprint("choose_encoder"),
-        on=lambda w: CHOICES[w.modality],
+        on=lambda w: plan.choices[w.modality],
     script:
         "../scripts/choose_encoder.py"

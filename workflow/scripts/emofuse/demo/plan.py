@@ -35,6 +35,8 @@ ENCODERS = {  # the modality of each
     "ast": "audio",
     "videomae": "video",
 }
+RELEASE = "resources/demo/release"  # what the workflow makes itself where the config names these folders
+ENCODER_FOLDERS = {f"resources/demo/encoders/{name}": name for name in ENCODERS}
 _MODEL_FILES = ["config.json", "model.safetensors"]
 _PROCESSOR_FILES = {
     "text": ["tokenizer.json", "tokenizer_config.json"],

@@ -1,0 +1,266 @@
+"""What a checked config means: the corpus and its dialogs, splits and what stands behind each, encoders, where things lie.
+
+The rules ask the Plan; it needs no Snakemake and imports nothing heavy.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from emofuse import configuration
+from emofuse.clips import files
+from emofuse.corpora.iemocap import release
+from emofuse.demo import plan as demo
+from emofuse.fusion import systems
+from emofuse.runtime.errors import EmofuseError
+from emofuse.splits import protocols
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run. config: checked, its defaults filled in. root: of the release tree. dialogs: names, in order. generated: whether
+    the workflow makes the release itself (the demo)."""
+
+    config: dict
+    root: Path
+    dialogs: list[str]
+    generated: bool
+
+    @property
+    def corpus(self):
+        """Its name: results/<corpus>/ is shared by all its runs."""
+        return self.config["corpus"]["name"]
+
+    @property
+    def run(self):
+        """Its name: results/<corpus>/<run>/."""
+        return self.config["run"]
+
+    @cached_property
+    def modalities(self):
+        """Those of the run, in the fixed order."""
+        return [modality for modality in systems.MODALITIES if modality in self.config["fusion"]]
+
+    @property
+    def sessions(self):
+        """Numbers, ascending."""
+        return sorted(self.config["corpus"]["sessions"])
+
+    @property
+    def seeds(self):
+        """Of the trainings."""
+        return self.config["seeds"]
+
+    @cached_property
+    def classes(self):
+        """{class: its raw labels}."""
+        return configuration.classes(self.config)
+
+    @cached_property
+    def labels(self):
+        """{modality: what its encoder is called in the names of systems}."""
+        return {modality: configuration.labels(self.config)[modality] for modality in self.modalities}
+
+    @cached_property
+    def choices(self):
+        """{modality: the part on which its encoder is chosen}, of those whose encoder is not named."""
+        return {m: value["choose"] for m, value in self.config["fusion"].items() if isinstance(value, dict)}
+
+    @cached_property
+    def candidates(self):
+        """{modality: names of the encoders that are trained somewhere in the run}."""
+        return configuration.candidates(self.config)
+
+    @cached_property
+    def checked(self):
+        """(modality, encoder) of the folds, and of all that one is chosen from."""
+        return [
+            (modality, name)
+            for modality in self.modalities
+            for name in (self.candidates[modality] if modality in self.choices else [self.config["fusion"][modality]])
+        ]
+
+    @cached_property
+    def checked_for_paper(self):
+        """(modality, encoder) of those that are trained for the paper's tables alone."""
+        everything = [(m, name) for m in self.modalities for name in self.candidates[m]]
+        return [encoder for encoder in everything if self.selection and encoder not in self.checked]
+
+    @property
+    def classifiers(self):
+        """Names; argmax is always there."""
+        return ["argmax", *self.config["classifiers"]]
+
+    @property
+    def protocols(self):
+        """Names; the first is the primary one."""
+        return self.config["protocols"]
+
+    @property
+    def primary(self):
+        """The protocol that the tables 4 to 7 are of."""
+        return self.protocols[0]
+
+    @property
+    def refit(self):
+        """Whether encoders are trained anew with the validation part."""
+        return self.config["validation"]["refit"]
+
+    @cached_property
+    def selection(self):
+        """The split on which encoders are compared, or None: the fold of the same session where it is split alike, for its
+        models are there already."""
+        if not self.config["selection"]:
+            return None
+        alike = "session" in self.protocols and self.config["validation"]["rule"] == "previous_session"
+        return f"{'session' if alike else 'selection'}{self.config['selection']['fold']}"
+
+    @cached_property
+    def splits_of(self):
+        """{protocol: its splits}."""
+        return {name: protocols.split_names(name, self.sessions, self.dialogs) for name in self.protocols}
+
+    @cached_property
+    def splits(self):
+        """The splits of all protocols."""
+        return [split for splits in self.splits_of.values() for split in splits]
+
+    def cross_fits(self, split):
+        """The splits whose encoders are trained without one of the training sessions of `split` each."""
+        if self.config["train_vectors"] != "cross_fitted":
+            return []
+        fold = protocols.parse_split(split)
+        validated = self.config["validation"]["rule"] == "previous_session" and fold.protocol != "speaker"
+        before = {self.sessions[self.sessions.index(fold.session) - 1]} if validated else set()
+        return [f"{split}-without{session}" for session in self.sessions if session not in {fold.session, *before}]
+
+    def splits_behind(self, split):
+        """Every split whose encoders the results of `split` rest on."""
+        return [split, *([f"{split}-refit"] if self.refit else []), *self.cross_fits(split)]
+
+    @cached_property
+    def labelled_dialogs(self):
+        """Those with a label file; one without has no turns, and indexing reports it."""
+        return [dialog for dialog in self.dialogs if self.existing(release.label_path(self.root, dialog))]
+
+    def existing(self, *paths):
+        """The paths that are there, or will be because the workflow makes them; the index jobs report the others."""
+        return [str(path) for path in paths if self.generated or os.path.exists(path)]
+
+    def sentence_wavs(self, dialog):
+        """The per-turn wavs of a dialog that are there, or will be."""
+        if self.generated:
+            return [str(release.sentence_wav_path(self.root, turn)) for turn in demo.turn_ids(dialog)]
+        return [str(path) for path in release.sentence_wavs(self.root, dialog)]
+
+    def clips_root(self, modality):
+        """Folder of a modality's clips; each crop of the picture has its own, for runs share a corpus and may differ in it."""
+        crop = self.config["clips"]["crop"]
+        return f"results/{self.corpus}/clips" + (f"-{crop}" if modality == "video" and crop != "speaker" else "")
+
+    def manifests(self, modality):
+        """The manifests of all dialogs' clips of one modality."""
+        root = self.clips_root(modality)
+        return [str(files.manifest_path(root, modality, dialog)) for dialog in self.labelled_dialogs]
+
+    def missing_clips(self):
+        """(modality, dialog, turns) of the clips that a manifest calls ok but which are gone."""
+        for modality in self.modalities:
+            for dialog in self.labelled_dialogs:
+                if gone := files.missing_clips(self.clips_root(modality), modality, dialog):
+                    yield modality, dialog, gone
+
+    def is_local(self, modality, encoder):
+        """Whether an encoder's `model` is a folder and no id of the Hub."""
+        model = self.config["encoders"][modality][encoder]["model"]
+        return configuration.is_path(model) or Path(model).is_dir()
+
+    def model_folder(self, modality, encoder):
+        """The folder that holds an encoder as it is before training."""
+        settings = self.config["encoders"][modality][encoder]
+        if self.is_local(modality, encoder):
+            return settings["model"]
+        return hub_folder(settings["model"], settings["revision"])
+
+    def encoder_files(self, modality, encoder):
+        """The files of an encoder in a local folder, so that a changed one is noticed; of a downloaded one its record, for
+        copies of its weights are too large to be compared."""
+        folder = self.model_folder(modality, encoder)
+        if folder in demo.ENCODER_FOLDERS:
+            return [f"{folder}/{name}" for name in demo.encoder_files(demo.ENCODER_FOLDERS[folder])]
+        if self.is_local(modality, encoder):
+            return sorted(str(path) for path in Path(folder).glob("[!.]*") if path.is_file())
+        return [f"{folder}/download.json"]
+
+    def encoder_settings(self, modality, encoder):
+        """An encoder's config entries, those that matter, in a fixed order."""
+        settings = self.config["encoders"][modality][encoder]
+        return ordered({k: v for k, v in settings.items() if k != "revision" or not self.is_local(modality, encoder)})
+
+    @cached_property
+    def hub_encoders(self):
+        """The encoders that are downloaded: dicts of modality, encoder, model and revision."""
+        return [
+            {"modality": modality, "encoder": name}
+            | {key: self.config["encoders"][modality][name][key] for key in ("model", "revision")}
+            for modality, names in self.candidates.items()
+            for name in names
+            if not self.is_local(modality, name)
+        ]
+
+    def validation_rule(self, split):
+        """Where the validation part of a split comes from: a refit has none, the selection the session before its test."""
+        if split.endswith("-refit"):
+            return "none"
+        return "previous_session" if split == self.selection else self.config["validation"]["rule"]
+
+    def drawn_by(self, split):
+        """The seed of a split in which turns or dialogs are drawn; None for the others, which depend on no seed."""
+        drawn = protocols.parse_split(split).protocol == "scenario_control" or self.validation_rule(split) == "share"
+        return self.seeds[0] if drawn else None
+
+    def scenario_groups(self, split):
+        """The group of each play, for the splits that go by it."""
+        by_scenario = protocols.parse_split(split).protocol in protocols.BY_SCENARIO
+        return protocols.scenario_groups(map(release.scenario_of, self.dialogs)) if by_scenario else {}
+
+
+def make_plan(config, needs_release=True):
+    """The Plan of a checked config, whose paths of encoders get their `~` expanded; EmofuseError for what cannot be planned.
+
+    needs_release: False where a corpus without a root has no dialogs, for `download`.
+    """
+    for encoders in config["encoders"].values():
+        for settings in encoders.values():
+            settings["model"] = os.path.expanduser(settings["model"])
+    configuration.check_local_models(config, demo.ENCODER_FOLDERS)
+    return Plan(config, *find_corpus(config["corpus"], needs_release))
+
+
+def find_corpus(corpus, needs_release=True):
+    """(root of the release tree, names of its dialogs, whether the workflow makes it) of the config's corpus."""
+    if corpus["root"] is None and not needs_release:
+        return Path(), [], False
+    generated = corpus["root"] == demo.RELEASE
+    sessions = sorted(corpus["sessions"])
+    root = Path(demo.RELEASE) if generated else release.find_root(corpus["root"])
+    configuration.require_plain("corpus.root", root)
+    if corpus["dialogs"]:
+        names = sorted(release.read_dialog_list(corpus["dialogs"], sessions))
+        if generated and not set(names) <= set(demo.DIALOGS):
+            raise EmofuseError(f"corpus.dialogs: the demo has only the dialogs {', '.join(demo.DIALOGS)}")
+        return root, names, generated
+    if generated:
+        return root, [dialog for dialog in demo.DIALOGS if release.session_of(dialog) in sessions], generated
+    return root, release.scan_dialogs(root, sessions), generated
+
+
+def hub_folder(model, revision):
+    """Where `download` puts an encoder of the Hub."""
+    return f"resources/encoders/{model.replace('/', '--')}/{revision}"
+
+
+def ordered(settings):
+    """Settings with their keys in order, for Snakemake compares params as text."""
+    return {key: ordered(value) if isinstance(value, dict) else value for key, value in sorted(settings.items())}
