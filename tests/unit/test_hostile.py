@@ -40,7 +40,7 @@ def test_only_the_download_reads_weights_that_are_no_safetensors():
         for _, keywords in calls(path)
         if keywords.get("use_safetensors", "True") != "True"
     ]
-    assert found == [("encoders.py", "not pickled")]
+    assert found == [("model.py", "not pickled")]
     no_weights = ("AutoConfig.", "AutoFeatureExtractor.", "AutoImageProcessor.", "AutoTokenizer.")
     loads = [
         (path.name, name, keywords.get("use_safetensors"))
@@ -48,14 +48,14 @@ def test_only_the_download_reads_weights_that_are_no_safetensors():
         for name, keywords in calls(path)
         if name.endswith(".from_pretrained") and not name.startswith(no_weights)
     ]
-    assert loads == [("encoders.py", "kind.from_pretrained", "not pickled")]
+    assert loads == [("model.py", "kind.from_pretrained", "not pickled")]
     asked = [
         (path.name, keywords.get("pickled"))
         for path in SOURCES
         for name, keywords in calls(path)
         if name == "read_backbone"
     ]
-    assert sorted(asked, key=str) == [("encoders.py", None)] * 2 + [("hub.py", "pickled")]
+    assert sorted(asked, key=str) == [("hub.py", "pickled")] + [("model.py", None)] * 2
 
 
 def test_no_rule_runs_a_shell():

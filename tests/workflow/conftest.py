@@ -48,7 +48,7 @@ class Project:
         for name in TREE:
             source = ROOT / name
             if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "demo")
+                ignored = shutil.ignore_patterns("__pycache__", *(["demo"] if name == "resources" else []))
                 shutil.copytree(source, folder / name, ignore=ignored)
             else:
                 shutil.copy(source, folder / name)

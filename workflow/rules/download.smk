@@ -45,4 +45,6 @@ rule download_encoder:
 rule download:
     """Target: every encoder of the run that comes from the Hub."""
     input:
-        sorted({f"{planning.hub_folder(entry['model'], entry['revision'])}/download.json" for entry in plan.hub_encoders}),
+        sorted(
+            {f"{planning.hub_folder(entry['model'], entry['revision'])}/download.json" for entry in plan.hub_encoders}
+        ),
