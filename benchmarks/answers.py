@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import material
@@ -21,10 +22,12 @@ from emofuse.encoders.architectures import build
 from emofuse.encoders.embedding import embed
 from emofuse.encoders.inputs import Collator, TurnDataset, make_inputs
 from emofuse.encoders.model import load_classifier, load_processor
+from emofuse.encoders.settings import Computing, Data, Encoder, Machine, Traces
 from emofuse.encoders.training import fine_tune
 from emofuse.runtime.devices import prepare_device
 from emofuse.runtime.store import read_json, read_parquet, write_parquet, write_tsv
 from emofuse.splits.parts import make_split, read_split
+from emofuse.splits.rules import Scheme
 
 CLASSES = ("ang", "hap", "neu", "sad")
 EPOCHS = 2
@@ -49,10 +52,8 @@ def prepare(case):
     names = ("turn_id", "session", "dialog", "scenario", "speaker", "style", "label")
     write_parquet(folder / "turns.parquet", pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
     classes = {label: [label] for label in CLASSES}
-    make_split(
-        folder / "turns.parquet", "session3", [1, 2, 3], classes, "all", "previous_session", None, None, {},
-        folder / "split.parquet",
-    )  # fmt: skip
+    scheme = Scheme([1, 2, 3], "previous_session")
+    make_split(folder / "turns.parquet", "session3", classes, "all", scheme, folder / "split.parquet")
     write_tsv(folder / "manifest.tsv", [row | {"turn": turn} for turn, row in case["manifest"].items()], COLUMNS)
 
 
@@ -60,23 +61,20 @@ def train(case, output, state):
     """The real fine-tuning of the case's encoder; the sha256 of the weights that it keeps."""
     folder = Path(case["folder"])
     fine_tune(
-        split=folder / "split.parquet",
-        manifests=[folder / "manifest.tsv"],
-        clips=case["clips"],
-        modality=case["modality"],
-        encoder=case["encoder"],
-        model=folder / "model",
-        settings=case["settings"] | {"epochs": EPOCHS},
-        training=case["training"] | {"threads": case["threads"] or case["training"]["threads"]},
-        machine=case["training"]
-        | {"device": case["device"], "loader_workers": case["workers"], "checkpoint_minutes": 0},
+        Encoder(case["modality"], case["encoder"], case["settings"] | {"epochs": EPOCHS}, folder / "model"),
+        Data(folder / "split.parquet", [folder / "manifest.tsv"], case["clips"]),
+        _picked(Computing, case["training"], threads=case["threads"] or case["training"]["threads"]),
+        _picked(Machine, case["training"], device=case["device"], loader_workers=case["workers"], checkpoint_minutes=0),
         seed=0,
         output=folder / output,
-        state=folder / state,
-        tensorboard=folder / "tensorboard",
-        code="0",
+        traces=Traces(folder / state, folder / "tensorboard", "0"),
     )
     return read_json(folder / output / "training.json")["checkpoint"]
+
+
+def _picked(kind, training, **others):
+    """The settings of one kind out of the config's section `training`."""
+    return kind(**{field.name: training[field.name] for field in fields(kind)} | others)
 
 
 def train_until_killed(case):
@@ -161,17 +159,12 @@ def _embedded(case):
     """The store of all turns, as the embedding job writes it."""
     folder = Path(case["folder"])
     embed(
-        turns=folder / "turns.parquet",
-        split=folder / "split.parquet",
-        manifests=[folder / "manifest.tsv"],
-        clips=case["clips"],
-        encoder_folder=folder / "first",
-        modality=case["modality"],
-        encoder=case["encoder"],
-        split_name="session3",
-        seed=0,
+        folder / "turns.parquet",
+        Data(folder / "split.parquet", [folder / "manifest.tsv"], case["clips"]),
+        folder / "first",
         threads=case["threads"] or case["training"]["threads"],
-        machine={"device": case["device"], "loader_workers": case["workers"]},
+        device=case["device"],
+        workers=case["workers"],
         output=folder / "store.parquet",
     )
     return read_parquet(folder / "store.parquet")

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/scripts")
 
 from emofuse.evaluation.scores import Fold, best, choose
 from emofuse.fusion.alignment import Aligned
-from emofuse.fusion.classification import Rows, calibrated, decide, train
+from emofuse.fusion.classification import calibrated, decide
+from emofuse.fusion.ensemble import Method, Rows, train
 from emofuse.fusion.systems import candidates, full_fusions, singles, systems_of
 from emofuse.fusion.train_vectors import tasks
 
@@ -133,23 +134,23 @@ def ask(data, turns, vectors="validation"):
     rows = Rows(data.turns[data.asked], data.parts[data.asked], data.labels[data.asked], data.classes)
     names = {modality: modality for modality in data.logits}
     voices = int(vectors == "cross_fitted")
-    answers = [(system, prediction) for system, _, prediction in decide(systems_of("argmax", names), data, None)]
+    decided = decide(systems_of("argmax", names), data, None)
+    answers = [(system, prediction, False) for system, _, prediction in decided]
     for classifier, settings in CLASSIFIERS.items():
         if classifier == "mlp" and turns > SMALL:
             continue
         known = full_fusions([s for s in systems_of(classifier, names) if s.kind != "substituted"])
-        trained = train(
-            known, lambda kind: tasks(kind, vectors, data, None, [data]), rows, classifier, [settings], voices, 0, 1
-        )
-        answers += [(system, prediction) for system, _, prediction in trained]
-    kept = candidates([system for system, _ in answers])
+        method = Method(classifier, settings, [], vectors, seed=0, threads=1)
+        trained = train(known, lambda kind: tasks(kind, vectors, data, None, [data]), rows, method, voices)
+        answers += [(system, prediction, method.decides and not voices) for system, _, prediction in trained]
+    kept = candidates([system for system, *_ in answers])
     val = rows.judged
     fold = Fold(rows.turns[val], rows.parts[val], rows.truth[val])
     truth = {}
-    for system, prediction in answers:
+    for system, prediction, decides in answers:
         if system in kept:
             fold.predictions[system] = prediction.classes[val]
-            if calibration := calibrated(system, prediction, rows, averaged=bool(voices)):
+            if calibration := calibrated(prediction, rows, decides):
                 fold.probabilities["after"][system] = calibration.apply(prediction.scores[val])
             truth[system] = (prediction.classes == rows.truth)[~val].mean()
     return fold, truth

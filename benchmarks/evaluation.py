@@ -20,6 +20,7 @@ from emofuse.evaluation.scores import evaluate
 from emofuse.fusion.systems import systems
 from emofuse.runtime.store import read_parquet, write_parquet
 from emofuse.splits.parts import make_split
+from emofuse.splits.rules import Scheme
 
 CLASSES = ["ang", "hap", "neu", "sad"]
 TURNS = (1085, 1023, 1151, 1031, 1241)  # of the four classes, by session
@@ -89,10 +90,8 @@ def main():
         labels = {name: [name] for name in CLASSES}
         for session in range(1, 6):
             splits.append(folder / f"session{session}.parquet")
-            make_split(
-                *(folder / "turns.parquet", f"session{session}", [1, 2, 3, 4, 5], labels, "all", "previous_session"),
-                *(None, None, {}, splits[-1]),
-            )
+            scheme = Scheme([1, 2, 3, 4, 5], "previous_session")
+            make_split(folder / "turns.parquet", f"session{session}", labels, "all", scheme, splits[-1])
             made = [write_predictions(folder, splits[-1], name, rng) for name in ("argmax", "svm", "xgboost", "mlp")]
             predictions += [path for path, _ in made]
             number = sum(count for _, count in made)

@@ -12,7 +12,8 @@ from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
 from emofuse.fusion.calibration import fit_sigmoid
-from emofuse.fusion.classification import classify
+from emofuse.fusion.classification import Source, classify
+from emofuse.fusion.ensemble import Method
 from emofuse.fusion.systems import systems_of
 from emofuse.fusion.train_vectors import speaker_folds
 from emofuse.runtime.errors import EmofuseError
@@ -46,8 +47,10 @@ def run(corpus, classifier, vectors="in_sample", source=None, folder="one", sett
         options["folds"] = [only(labels, fold) for fold in folds]
     output = corpus.folder / folder / f"{classifier}.parquet"
     settings = SETTINGS[classifier] if settings is None else settings
-    stores, trainings, split = only(labels, source or corpus.write_source(2))
-    classify(stores, trainings, labels, split, classifier, settings, early, vectors, 1, threads, output, **options)
+    if "refit" in options:
+        options["refit"] = Source(*options["refit"])
+    method = Method(classifier, settings, early, vectors, seed=1, threads=threads)
+    classify(only(labels, source or corpus.write_source(2)), labels, method, output, **options)
     metadata = read_metadata(output)
     described = {system["name"]: system for system in json.loads(metadata["systems"])}
     return read_parquet(output).to_pandas(), metadata, described, output
@@ -56,7 +59,7 @@ def run(corpus, classifier, vectors="in_sample", source=None, folder="one", sett
 def only(labels, source):
     """A source of the modalities in `labels` alone."""
     stores, trainings, split = source
-    return {m: stores[m] for m in labels}, {m: trainings[m] for m in labels}, split
+    return Source({m: stores[m] for m in labels}, {m: trainings[m] for m in labels}, split)
 
 
 def of(table, system, part=None):

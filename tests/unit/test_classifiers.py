@@ -7,8 +7,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
-from emofuse.fusion import classifiers
-from emofuse.fusion.classifiers import Distances, combinations_of, fit, scale_gamma, squared_distances
+from emofuse.fusion import distances as distances_module
+from emofuse.fusion.classifiers.svm import scale_gamma
+from emofuse.fusion.distances import Distances, squared_distances
+from emofuse.fusion.learning import combinations_of, fit
+from emofuse.fusion.vectors import Lesson
 from emofuse.runtime.errors import EmofuseError
 
 CLASSES = ["ang", "hap", "neu", "sad"]
@@ -35,7 +38,8 @@ def learn(classifier, data, candidates=({},), seed=0, threads=1, distances=None)
     blocks, training, labels = data
     learned = {name: x[training] for name, x in blocks.items()}
     settings = [SETTINGS[classifier] | changed for changed in candidates]
-    return fit(classifier, learned, labels[training], CLASSES, settings, seed, threads, distances)
+    lesson = Lesson(learned, labels[training], seed, threads, distances or Distances(learned))
+    return fit(classifier, lesson, CLASSES, settings)
 
 
 def run(classifier, data, seed=0, threads=1, **changed):
@@ -93,13 +97,13 @@ def test_distances_are_computed_once_a_modality_and_shared(data, monkeypatch):
         computed.append((len(x), x.shape[1]))
         return squared_distances(x, y)
 
-    monkeypatch.setattr(classifiers, "squared_distances", counted)
+    monkeypatch.setattr(distances_module, "squared_distances", counted)
     shared = Distances(learned)
     candidates = [{"C": 1.0}, {"C": 10.0}, {"C": 1.0, "gamma": 0.1}]
     for names in (["text", "audio", "video"], ["text"], ["audio", "video"], ["text", "audio", "video"]):
         subset = {name: learned[name] for name in names}
         x, rest = (np.concatenate([vectors[name] for name in names], axis=1) for vectors in (learned, asked))
-        trained = fit("svm", subset, labels[training], CLASSES, candidates, 0, 1, shared)
+        trained = fit("svm", Lesson(subset, labels[training], 0, 1, shared), CLASSES, candidates)
         results = trained.predict({name: asked[name] for name in names}, range(3))
         for settings, result in zip(candidates, results, strict=True):
             expected = SVC(**settings).fit(x, labels[training])
@@ -237,6 +241,6 @@ def test_the_seed_matters_to_the_network_alone(data):
 
 def test_an_argmax_job_imports_neither_xgboost_nor_torch():
     code = "import sys, emofuse.fusion.classification; print({'xgboost', 'torch'} & set(sys.modules))"
-    folder = str(classifiers.__file__).rsplit("/emofuse/", 1)[0]
+    folder = str(distances_module.__file__).rsplit("/emofuse/", 1)[0]
     result = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": folder}, capture_output=True, text=True)
     assert result.stdout.strip() == "set()", result.stderr

@@ -68,9 +68,9 @@ def test_protocols_side_by_side():
     }  # fmt: skip
     assert len(run.splits) == len(set(run.splits)) == 45
     assert run.drawn_by("session3") is None and run.drawn_by("control3a") == 0 and run.drawn_by("scenario3a") is None
-    assert run.scenario_groups("session3") == {}
-    groups = run.scenario_groups("scenario3a")
-    assert set(groups.values()) == {"a", "b", "c"} and groups == run.scenario_groups("control3a")
+    assert run.scheme("session3")["groups"] == {}
+    groups = run.scheme("scenario3a")["groups"]
+    assert set(groups.values()) == {"a", "b", "c"} and groups == run.scheme("control3a")["groups"]
 
 
 def test_the_selection_shares_a_fold_only_where_it_is_split_alike():

@@ -6,8 +6,9 @@ from itertools import product
 import pytest
 
 from emofuse.runtime.errors import EmofuseError
-from emofuse.splits import protocols
-from emofuse.splits.protocols import PROTOCOLS, SPLIT, Fold, parse_split, play_of, scenario_groups, split_names
+from emofuse.splits import folds
+from emofuse.splits.folds import PROTOCOLS, SPLIT, Fold, parse_split, split_names
+from emofuse.splits.plays import deal, play_of
 
 DIALOGS = ["Ses01F_impro01", "Ses01M_script01_1", "Ses02F_impro01", "Ses02F_impro05", "Ses02M_script01_2"]
 
@@ -75,10 +76,11 @@ def test_the_pattern_has_no_groups_of_its_own():
 
 def test_plays_are_dealt_to_the_groups_in_turn():
     assert [play_of(s) for s in ("script01_1", "script01_3", "impro05")] == ["script01", "script01", "impro05"]
-    groups = scenario_groups(["script02_2", "impro03", "script01_1", "script01_2", "impro01", "impro03"])
+    scenarios = ["script02_2", "impro03", "script01_1", "script01_2", "impro01", "impro03"]
+    groups = deal([f"Ses01F_{scenario}" for scenario in scenarios])
     assert groups == {"impro01": "a", "impro03": "b", "script01": "c", "script02": "a"}
 
 
 def test_a_protocol_that_there_is_not():
     with pytest.raises(KeyError):
-        protocols.split_names("scenarios", [1], DIALOGS)
+        folds.split_names("scenarios", [1], DIALOGS)

@@ -14,8 +14,10 @@ from emofuse import configuration
 from emofuse.corpora.iemocap import release
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, write_parquet
-from emofuse.splits import protocols
+from emofuse.splits import folds
 from emofuse.splits.parts import check_split, make_split, read_split, shared_dialogs, turns_digest
+from emofuse.splits.plays import GROUPS, deal, play_of
+from emofuse.splits.rules import Scheme
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 SESSIONS = [1, 2, 3, 4, 5]
@@ -69,17 +71,18 @@ def release_turns(tmp_path_factory):
 
 def split(turns, name="session2", rule="previous_session", output=None, **options):
     """Make a split and read it: (DataFrame, classes)."""
-    scenarios = read_parquet(turns)["scenario"].to_pylist()
-    settings = {"sessions": SESSIONS, "classes": CLASSES, "subset": "all", "share": 0.3, "seed": 0}
-    settings |= {"groups": protocols.scenario_groups(scenarios)} | options
+    dialogs = sorted(set(read_parquet(turns)["dialog"].to_pylist()))
+    scheme = {"sessions": SESSIONS, "rule": rule, "share": 0.3, "seed": 0}
+    scheme["groups"] = folds.groups(folds.parse_split(name).protocol, dialogs)
+    scheme |= {key: options.pop(key) for key in list(options) if key in scheme}
     output = output or turns.with_name(f"{name}.parquet")
-    make_split(turns, name, rule=rule, output=output, **settings)
+    make_split(turns, name, scheme=Scheme(**scheme), output=output, **{"classes": CLASSES, "subset": "all"} | options)
     table, classes = read_split(output)
     return table.to_pandas(), classes
 
 
 def names_of(turns, protocol):
-    return protocols.split_names(protocol, SESSIONS, sorted(set(read_parquet(turns)["dialog"].to_pylist())))
+    return folds.split_names(protocol, SESSIONS, sorted(set(read_parquet(turns)["dialog"].to_pylist())))
 
 
 # The protocol session, and the rules
@@ -473,24 +476,24 @@ def test_fifteen_folds_of_the_releases_scenarios(release_turns, tmp_path, subset
     for name in names:
         found, table = sizes(release_turns, name, tmp_path / "split.parquet", **options)
         assert {part for part, _ in found} == {"train", "val", "test"} and len(found) == 5
-        plays = {part: set(of_part.scenario.map(protocols.play_of)) for part, of_part in table.groupby("part")}
+        plays = {part: set(of_part.scenario.map(play_of)) for part, of_part in table.groupby("part")}
         assert not plays["test"] & (plays["train"] | plays["val"])
         tested += table[table.part == "test"].turn_id.tolist()
         control = name.replace("scenario", "control")
         same, drawn = sizes(release_turns, control, tmp_path / "control.parquet", **options)
         assert same == found and drawn[drawn.part == "test"].equals(table[table.part == "test"])
-        assert set(drawn[drawn.part == "train"].scenario.map(protocols.play_of)) > plays["train"]
+        assert set(drawn[drawn.part == "train"].scenario.map(play_of)) > plays["train"]
     assert sorted(tested) == sorted(wanted.turn_id)
 
 
 def test_groups_of_the_release():
     """Of one size nearly, in dialogs, in every session."""
     dialogs = release.read_dialog_list(RESOURCES / "iemocap_dialogs.txt")
-    groups = protocols.scenario_groups(map(release.scenario_of, dialogs))
-    a, b, c = ({play for play in groups if groups[play] == letter} for letter in protocols.GROUPS)
+    groups = deal(dialogs)
+    a, b, c = ({play for play in groups if groups[play] == letter} for letter in GROUPS)
     assert a == {"impro01", "impro04", "impro07", "script02"}
     assert b == {"impro02", "impro05", "impro08", "script03"}
     assert c == {"impro03", "impro06", "script01"}
-    of_dialog = [(release.session_of(d), groups[protocols.play_of(release.scenario_of(d))]) for d in dialogs]
+    of_dialog = [(release.session_of(d), groups[play_of(release.scenario_of(d))]) for d in dialogs]
     counts = {session: [of_dialog.count((session, letter)) for letter in "abc"] for session in SESSIONS}
     assert counts == {1: [10, 8, 10], 2: [10, 10, 10], 3: [10, 12, 10], 4: [10, 10, 10], 5: [10, 10, 11]}

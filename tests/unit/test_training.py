@@ -15,14 +15,17 @@ from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallba
 
 from emofuse.clips.files import COLUMNS
 from emofuse.encoders import model as encoders
+from emofuse.encoders import resuming
 from emofuse.encoders import training as fine_tuning
 from emofuse.encoders.embedding import embed
 from emofuse.encoders.fitness import WORDS as COMMON
 from emofuse.encoders.model import load_classifier
+from emofuse.encoders.settings import Computing, Data, Encoder, Machine, Traces
 from emofuse.runtime import devices
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_json, read_metadata, read_parquet, write_parquet, write_tsv
 from emofuse.splits.parts import make_split
+from emofuse.splits.rules import Scheme
 from small_disk import small_disk
 
 WORDS = {"neu": ["table", "door", "letter"], "ang": ["angry", "stop", "hate"], "sad": ["cry", "lost", "alone"]}
@@ -89,25 +92,18 @@ def corpus(tmp_path_factory):
 
 
 def split_turns(corpus, name, rule, output):
-    make_split(corpus / "turns.parquet", name, [1, 2, 3], CLASSES, "all", rule, None, None, {}, output)
+    make_split(corpus / "turns.parquet", name, CLASSES, "all", Scheme([1, 2, 3], rule), output)
 
 
 def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like=None, machine=None, training=None):
     fine_tuning.fine_tune(
-        split=corpus / split,
-        manifests=[corpus / "all.manifest.tsv"],
-        clips=corpus / "clips",
-        modality="text",
-        encoder="bert",
-        model=corpus / "bert",
-        settings=SETTINGS | {"model": "some/bert"} | (settings or {}),
-        training=TRAINING | (training or {}),
-        machine=MACHINE | (machine or {}),
+        Encoder("text", "bert", SETTINGS | {"model": "some/bert"} | (settings or {}), corpus / "bert"),
+        Data(corpus / split, [corpus / "all.manifest.tsv"], corpus / "clips"),
+        Computing(**TRAINING | (training or {})),
+        Machine(**MACHINE | (machine or {})),
         seed=seed,
         output=output,
-        state=output.parent / f"{output.name}-state",
-        tensorboard=output.parent / "tensorboard",
-        code="0",
+        traces=Traces(output.parent / f"{output.name}-state", output.parent / "tensorboard", "0"),
         like=like,
     )
     return load_file(output / "model.safetensors") | load_file(output / "head.safetensors")
@@ -243,8 +239,8 @@ def test_an_earlier_state_is_resumed_from_where_the_last_is_damaged(corpus, trai
 def test_a_state_is_written_no_more_often_than_minutes_of_work_are_worth(
     corpus, trained, tmp_path, monkeypatch, capsys
 ):
-    seldom = fine_tuning.BestEpoch.__init__
-    monkeypatch.setattr(fine_tuning.BestEpoch, "__init__", lambda self, minutes: seldom(self, 5))
+    seldom = resuming.BestEpoch.__init__
+    monkeypatch.setattr(resuming.BestEpoch, "__init__", lambda self, minutes: seldom(self, 5))
     assert interrupt(corpus, tmp_path / "encoder", monkeypatch, step=14) == []
     assert same(trained[1], fine_tune(corpus, tmp_path / "encoder"))
     assert "resuming from" not in capsys.readouterr().out
@@ -256,9 +252,9 @@ def test_a_state_that_may_not_be_read_is_kept(corpus, tmp_path, monkeypatch):
     def refuse(path, *arguments):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(fine_tuning.os, "open", refuse)
+    monkeypatch.setattr(resuming.os, "open", refuse)
     with pytest.raises(PermissionError):
-        fine_tuning._last_whole_checkpoint(last.parent)
+        resuming.last_whole_checkpoint(last.parent)
     assert last.exists()
 
 
@@ -450,20 +446,8 @@ def test_the_log_begins_with_what_computes(corpus, tmp_path, capsys):
 
 
 def embed_all(corpus, encoder, output):
-    embed(
-        turns=corpus / "turns.parquet",
-        split=corpus / "split.parquet",
-        manifests=[corpus / "all.manifest.tsv"],
-        clips=corpus / "clips",
-        encoder_folder=encoder,
-        modality="text",
-        encoder="bert",
-        split_name="session3",
-        seed=0,
-        threads=1,
-        machine=MACHINE,
-        output=output,
-    )
+    data = Data(corpus / "split.parquet", [corpus / "all.manifest.tsv"], corpus / "clips")
+    embed(corpus / "turns.parquet", data, encoder, threads=1, device="cpu", workers=0, output=output)
 
 
 def test_embeddings_of_every_turn(corpus, trained, tmp_path):

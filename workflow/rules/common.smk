@@ -26,7 +26,7 @@ from emofuse.runtime import fingerprint as fingerprints
 from emofuse.runtime import job
 from emofuse.runtime.disk import refuse_future, require_writable
 from emofuse.runtime.errors import EmofuseError
-from emofuse.splits import protocols
+from emofuse.splits import folds
 
 # With `--quiet all` Snakemake prints no error either, nor the log of a failed job: what a user can mend is told all the same, by
 # us, and by the jobs (`job` looks for this variable, which they inherit).
@@ -76,9 +76,9 @@ wildcard_constraints:
     dialog="Ses0[1-5][FM]_[a-z0-9_]+",
     modality="text|audio|video",
     encoder="[a-z0-9][a-z0-9_-]*",
-    split=protocols.SPLIT,
+    split=folds.SPLIT,
     seed=r"\d+",
-    protocol="|".join(protocols.PROTOCOLS),
+    protocol="|".join(folds.PROTOCOLS),
     classifier="|".join(plan.classifiers),
 
 

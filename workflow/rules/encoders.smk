@@ -40,16 +40,23 @@ rule make_split:
         mem_mb=1000,
         runtime=5,
     params:
-        code=fingerprint("make_split"),
-        sessions=plan.sessions,
+        code=lambda w: [fingerprint("make_split"), fingerprint(folds.protocol_code(w.split))],
         classes=plan.classes,
         subset=config["subset"],
-        rule=lambda w: plan.validation_rule(w.split),
-        share=lambda w: config["validation"]["share"] if plan.validation_rule(w.split) == "share" else None,
-        seed=lambda w: plan.drawn_by(w.split),
-        groups=lambda w: plan.scenario_groups(w.split),
+        scheme=lambda w: plan.scheme(w.split),
     script:
         "../scripts/make_split.py"
+
+
+def pooling_code(encoders):
+    """Hashes of the poolings of some (modality, encoder)."""
+    names = {config["encoders"][modality][encoder]["pooling"] for modality, encoder in encoders}
+    return [fingerprint(f"emofuse/encoders/poolings/{name}") for name in sorted(names)]
+
+
+def encoder_code(script, *encoder):
+    """Hashes of what a script makes of an encoder: the script's, and its pooling's."""
+    return [fingerprint(script), *pooling_code([encoder])]
 
 
 def proof_settings(encoders):
@@ -94,6 +101,7 @@ rule check_encoders:
     params:
         # A module that only refuses is in no fingerprint but its own.
         code=[fingerprint(name) for name in ("check_encoders", "emofuse/encoders/proof", "emofuse/encoders/fitness")],
+        poolings=pooling_code(plan.checked),
         encoders=proof_settings(plan.checked),
     script:
         "../scripts/check_encoders.py"
@@ -108,6 +116,7 @@ use rule check_encoders as check_paper_encoders with:
         "results/<corpus>/<run>/logs/check_paper_encoders.log",
     threads: lambda w: proof_threads(plan.checked_for_paper)
     params:
+        poolings=pooling_code(plan.checked_for_paper),
         encoders=proof_settings(plan.checked_for_paper),
 
 
@@ -141,7 +150,7 @@ rule fine_tune:
         gradient_checkpointing=int(config["training"]["gradient_checkpointing"]),
         checkpoint_minutes=config["training"]["checkpoint_minutes"],
     params:
-        code=fingerprint("fine_tune"),
+        code=lambda w: encoder_code("fine_tune", w.modality, w.encoder),
         settings=lambda w: plan.encoder_settings(w.modality, w.encoder),
         training={
             key: config["training"][key]
@@ -177,7 +186,7 @@ rule embed:
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
     params:
-        code=fingerprint("embed"),
+        code=lambda w: encoder_code("embed", w.modality, w.encoder),
         clips=lambda w: plan.clips_root(w.modality),
         threads=config["training"]["threads"],
     script:

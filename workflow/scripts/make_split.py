@@ -1,16 +1,13 @@
 from emofuse.runtime.job import job
 from emofuse.splits.parts import make_split
+from emofuse.splits.rules import Scheme
 
 with job(snakemake.log[0]):
     make_split(
         turns=snakemake.input.turns,
         split=snakemake.wildcards.split,
-        sessions=snakemake.params.sessions,
         classes=snakemake.params.classes,
         subset=snakemake.params.subset,
-        rule=snakemake.params.rule,
-        share=snakemake.params.share,
-        seed=snakemake.params.seed,
-        groups=snakemake.params.groups,
+        scheme=Scheme(**snakemake.params.scheme),
         output=snakemake.output.split,
     )

@@ -13,7 +13,7 @@ from emofuse.corpora.class_sets import CLASS_SETS
 from emofuse.fusion import systems
 from emofuse.runtime.disk import refuse_future
 from emofuse.runtime.errors import EmofuseError, listing
-from emofuse.splits.protocols import UNVALIDATED
+from emofuse.splits.folds import UNVALIDATED, constant
 
 # Folders beside the runs in results/<corpus.name>/.
 RESERVED = {"benchmarks", "clips", "clips-full", "clips-partner", "index", "logs"}
@@ -206,7 +206,7 @@ def _validation_problems(config):
             f" '{config['train_vectors']}' would learn from vectors that are not clean; set one of the two otherwise"
         )
     for protocol in config["protocols"]:
-        if protocol != "session" and rule != "previous_session":
+        if not constant(protocol, "ANY_RULE") and rule != "previous_session":
             problems.append(
                 f"protocols: '{protocol}' has a validation part of its own; set validation.rule: previous_session"
             )

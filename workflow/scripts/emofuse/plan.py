@@ -14,7 +14,7 @@ from emofuse.corpora.iemocap import release
 from emofuse.demo import plan as demo
 from emofuse.fusion import systems
 from emofuse.runtime.errors import EmofuseError
-from emofuse.splits import protocols
+from emofuse.splits import folds
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Plan:
     @cached_property
     def splits_of(self):
         """{protocol: its splits}."""
-        return {name: protocols.split_names(name, self.sessions, self.dialogs) for name in self.protocols}
+        return {name: folds.split_names(name, self.sessions, self.dialogs) for name in self.protocols}
 
     @cached_property
     def splits(self):
@@ -130,8 +130,9 @@ class Plan:
         """The splits whose encoders are trained without one of the training sessions of `split` each."""
         if self.config["train_vectors"] != "cross_fitted":
             return []
-        fold = protocols.parse_split(split)
-        validated = self.config["validation"]["rule"] == "previous_session" and fold.protocol != "speaker"
+        fold = folds.parse_split(split)
+        own = folds.constant(fold.protocol, "OWN_VALIDATION")
+        validated = self.config["validation"]["rule"] == "previous_session" and not own
         before = {self.sessions[self.sessions.index(fold.session) - 1]} if validated else set()
         return [f"{split}-without{session}" for session in self.sessions if session not in {fold.session, *before}]
 
@@ -217,13 +218,19 @@ class Plan:
 
     def drawn_by(self, split):
         """The seed of a split in which turns or dialogs are drawn; None for the others, which depend on no seed."""
-        drawn = protocols.parse_split(split).protocol == "scenario_control" or self.validation_rule(split) == "share"
+        drawn = folds.constant(folds.parse_split(split).protocol, "DRAWS") or self.validation_rule(split) == "share"
         return self.seeds[0] if drawn else None
 
-    def scenario_groups(self, split):
-        """The group of each play, for the splits that go by it."""
-        by_scenario = protocols.parse_split(split).protocol in protocols.BY_SCENARIO
-        return protocols.scenario_groups(map(release.scenario_of, self.dialogs)) if by_scenario else {}
+    def scheme(self, split):
+        """How a split is made: the fields of `splits.rules.Scheme`."""
+        rule = self.validation_rule(split)
+        return {
+            "sessions": self.sessions,
+            "rule": rule,
+            "share": self.config["validation"]["share"] if rule == "share" else None,
+            "seed": self.drawn_by(split),
+            "groups": folds.groups(folds.parse_split(split).protocol, self.dialogs),
+        }
 
 
 def make_plan(config, needs_release=True):

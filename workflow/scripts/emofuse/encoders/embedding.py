@@ -9,44 +9,43 @@ from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import TurnDataset, make_inputs
 from emofuse.encoders.model import checkpoint_hash, load_classifier, load_processor
 from emofuse.runtime.devices import describe_device, device_errors, prepare_device
-from emofuse.runtime.store import read_json, read_parquet, write_parquet
+from emofuse.runtime.store import read_json, read_metadata, read_parquet, write_parquet
 from emofuse.splits.parts import read_split
 
 
-def embed(
-    turns, split, manifests, clips, encoder_folder, modality, encoder, split_name, seed, threads, machine, output
-):
+def embed(turns, data, folder, threads, device, workers, output):
     """Write the Parquet store of one modality, encoder, split and seed: a row for each turn of the corpus, labelled or
     not, in turn order: turn_id, part (null outside the split), embedding and logits (fixed-size lists of float32).
 
-    encoder_folder: what `fine_tune` wrote. machine: {device, loader_workers}. Metadata: modality, encoder, model, revision
-    (the commit, where the model came from the Hub), split, seed, pooling, checkpoint (sha256), classes (JSON), left_out
-    (JSON: turn -> why it has no clip).
+    turns: path of turns.parquet. data: `settings.Data` of the split. folder: what `fine_tune` wrote. device: auto, cuda or
+    cpu. workers: processes that read clips. Metadata: modality, encoder, model, revision (the commit, where the model came
+    from the Hub), split, seed, pooling, checkpoint (sha256), classes (JSON), left_out (JSON: turn -> why it has no clip).
     """
-    trained = read_json(f"{encoder_folder}/training.json")
-    settings = trained["settings"]
-    device = prepare_device(machine["device"], threads, trained["training"]["deterministic"])
-    print(describe_device(device, "fp32", machine["loader_workers"]))
-    table, classes = read_split(split)
-    manifest = read_manifests(manifests)
+    trained = read_json(f"{folder}/training.json")
+    settings, modality = trained["settings"], trained["modality"]
+    device = prepare_device(device, threads, trained["training"]["deterministic"])
+    print(describe_device(device, "fp32", workers))
+    table, classes = read_split(data.split)
+    manifest = read_manifests(data.manifests)
     corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()
     left_out = {turn: _reason(manifest[turn]) for turn in corpus if manifest[turn]["status"] != "ok"}
     usable = [turn for turn in corpus if turn not in left_out]
-    require_whole_clips(clips, modality, usable, manifest)
+    require_whole_clips(data.clips, modality, usable, manifest)
 
-    model = load_classifier(encoder_folder, settings["pooling"])
-    inputs = make_inputs(
-        modality, load_processor(f"{encoder_folder}/processor", modality), model.backbone.config, settings
-    )
+    model = load_classifier(folder, settings["pooling"])
+    inputs = make_inputs(modality, load_processor(f"{folder}/processor", modality), model.backbone.config, settings)
     model.pixels = getattr(inputs, "pixels", None)
-    data = TurnDataset(inputs, clips, modality, usable, manifest)
     smaller = (
-        f"End what else uses it and run again, or lower encoders.{modality}.{encoder}.eval_batch_size (the encoder is then"
-        " trained again)."
+        f"End what else uses it and run again, or lower encoders.{modality}.{trained['encoder']}.eval_batch_size (the"
+        " encoder is then trained again)."
     )
     with device_errors(smaller):
         embedding, logits = apply(
-            model.to(device), data, settings["eval_batch_size"], machine["loader_workers"], f"embed {modality}"
+            model.to(device),
+            TurnDataset(inputs, data.clips, modality, usable, manifest),
+            settings["eval_batch_size"],
+            workers,
+            f"embed {modality}",
         )
 
     part_of = dict(zip(table["turn_id"].to_pylist(), table["part"].to_pylist(), strict=True))
@@ -60,13 +59,13 @@ def embed(
     )
     metadata = {
         "modality": modality,
-        "encoder": encoder,
+        "encoder": trained["encoder"],
         "model": settings["model"],
         "revision": trained["commit"] or "",
-        "split": split_name,
-        "seed": str(seed),
+        "split": read_metadata(data.split)["split"],
+        "seed": str(trained["seed"]),
         "pooling": settings["pooling"],
-        "checkpoint": checkpoint_hash(encoder_folder),
+        "checkpoint": checkpoint_hash(folder),
         "classes": json.dumps(classes),
         "left_out": json.dumps(left_out),
     }

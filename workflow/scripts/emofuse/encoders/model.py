@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, A
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from emofuse.encoders.fitness import check_encoder, check_weights, missing_library
+from emofuse.runtime import kinds
 from emofuse.runtime.disk import read_fault
 from emofuse.runtime.errors import EmofuseError, first_line
 from emofuse.runtime.store import read_json, share
@@ -31,6 +32,7 @@ class EmotionClassifier(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.pooling = pooling
+        self._pool = kinds.load("encoders/poolings", pooling).pool
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(backbone.config.hidden_size, classes)
         self.masked_norm = MaskedGroupNorm.of(backbone)
@@ -49,26 +51,22 @@ class EmotionClassifier(nn.Module):
             inputs = {**inputs, "pixel_values": self.pixels(inputs["pixel_values"])}
         states = self.backbone(**inputs).last_hidden_state
         with torch.autocast(share.device.type, enabled=False):  # bf16 has 8 bits: too few to tell logits apart
-            embedding = share @ self._pool(states, inputs.get("attention_mask")).float()
+            embedding = share @ self._pool(states, self._real(states, inputs.get("attention_mask"))).float()
             logits = self.head(self.dropout(embedding))
             result = {"logits": logits, "embedding": embedding}
             if labels is not None:
                 result = {"loss": nn.functional.cross_entropy(logits, labels), **result}
         return result
 
-    def _pool(self, states, mask):
-        """(W, T, width) -> (W, width): the first vector, or the mean over real positions (never over padding)."""
-        if self.pooling == "cls":
-            return states[:, 0]
-        if mask is None:
-            return states.mean(1)
-        if mask.shape[1] != states.shape[1]:  # sound: the mask counts samples or short frames, the states are frames
-            if isinstance(self.backbone, WhisperEncoder):
-                mask = mask[:, :: mask.shape[1] // states.shape[1]]
-            else:
-                mask = self.backbone._get_feature_vector_attention_mask(states.shape[1], mask)
-        mask = mask[:, :, None].to(states.dtype)
-        return (states * mask).sum(1) / mask.sum(1)
+    def _real(self, states, mask):
+        """(W, T): which positions of the states (W, T, width) are real, by the mask over the backbone's input; None for all."""
+        if mask is None or mask.shape[1] == states.shape[1]:
+            return mask
+        if isinstance(
+            self.backbone, WhisperEncoder
+        ):  # sound: the mask counts samples or short frames, the states are frames
+            return mask[:, :: mask.shape[1] // states.shape[1]]
+        return self.backbone._get_feature_vector_attention_mask(states.shape[1], mask)
 
 
 class MaskedGroupNorm:

@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 
+from emofuse.fusion.systems import COMBINED
+from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError, listing
 from emofuse.runtime.store import read_json, read_metadata, read_parquet
 from emofuse.splits.parts import read_split, turns_digest
@@ -197,22 +198,20 @@ def temperatures(data, rows):
 
 
 def combine(vectors, how):
-    """Combine modalities, {name: (n, d)}, into one (n, d) by sum or product, or (n, sum of d) by concat.
+    """Combine modalities, {name: (n, d)}, into one (n, d'), as the combination `how` does.
 
-    In a sum or product a modality may have a single row, for all turns.
-    Raises EmofuseError where sum or product meets unequal widths.
+    Where it takes vectors of one width, a modality may have a single row, for all turns. Raises EmofuseError where such a
+    one meets unequal widths.
     """
-    if how == "concat":
-        return np.concatenate(list(vectors.values()), axis=1)
+    combination = kinds.load(COMBINED, how)
     widths = {name: x.shape[1] for name, x in vectors.items()}
-    if len(set(widths.values())) > 1:
+    if getattr(combination, "ONE_WIDTH", False) and len(set(widths.values())) > 1:
         named = ", ".join(f"{name} {width}" for name, width in widths.items())
         raise EmofuseError(
             f"Early fusion by {how} needs vectors of one width, and these are {named} wide. Set early_fusion: [concat] "
             "(concatenation takes any widths), or choose encoders of one width."
         )
-    operation = {"sum": np.add, "product": np.multiply}[how]
-    return reduce(operation, vectors.values())
+    return combination.combine(list(vectors.values()))
 
 
 def softmax(logits):

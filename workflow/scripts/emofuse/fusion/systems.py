@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from itertools import combinations
 
+from emofuse.runtime import kinds
+
 MODALITIES = ("text", "audio", "video")
 KINDS = ("single", "early", "late", "substituted", "baseline", "chosen")
-COMBINATIONS = ("", "sum", "product", "concat")
-CLASSIFIERS = ("", "svm", "xgboost", "mlp", "argmax")
+LEARNERS, COMBINED = "fusion/classifiers", "fusion/combinations"
+COMBINATIONS = ("", *kinds.constants(COMBINED))
+CLASSIFIERS = ("", *kinds.constants(LEARNERS), "argmax")
 # Early and late stand together: the fusions of all modalities before those of two, these before those of one.
 RANKS = {"single": 0, "early": 1, "late": 1, "substituted": 2, "baseline": 3, "chosen": 4}
 
@@ -17,8 +20,8 @@ class System:
 
     `kind`: single (one encoder's own softmax), early (a classifier of embeddings), late (of softmax outputs), substituted
     (an early or late one that meets turns without the modality `missing`, for which something neutral stands), baseline
-    or chosen (the final system, which may be another one in each split). `combination` is sum, product or concat, empty
-    where nothing is combined; `classifier` is svm, xgboost, mlp, or argmax (nothing trained after the encoders).
+    or chosen (the final system, which may be another one in each split). `combination` and `classifier` are named by
+    their files; the former is empty where nothing is combined, the latter argmax where nothing is trained after the encoders.
     """
 
     name: str
@@ -63,7 +66,7 @@ CHOSEN_SINGLE = System("chosen-single", "chosen", "", "", ())  # the single moda
 def systems(encoders, classifiers, early=COMBINATIONS[1:]):
     """Every system of a run, in the fixed order of `System.order`.
 
-    `encoders` maps a modality to its encoder's name; `classifiers` are those to train (svm, xgboost, mlp); `early` are
+    `encoders` maps a modality to its encoder's name; `classifiers` are those to train; `early` are
     the combinations of early fusion (encoders of unequal width can only be concatenated). The plain argmax needs no
     training and is always there.
     """
@@ -76,15 +79,16 @@ def systems_of(classifier, encoders, early=COMBINATIONS[1:]):
 
     argmax makes the single modalities and, of each subset of two or more, the late fusions by sum and product (the argmax
     of a concatenation would be a modality, not a class). Each other classifier makes, of each subset of two or more, early
-    fusion as `early` says and late fusion by sum, product and concatenation; of each modality alone one system of its
+    fusion as `early` says and late fusion by every combination; of each modality alone one system of its
     embeddings and one of its softmax outputs; and, of each fusion of all modalities, one for each missing modality.
     """
     modalities = tuple(modality for modality in MODALITIES if modality in encoders)
+    known = kinds.constants(COMBINED)
     fusions = [("early", how) for how in COMBINATIONS if how in early] + [("late", how) for how in COMBINATIONS[1:]]
     alone = [("early", ""), ("late", "")]
     made = []
     if classifier == "argmax":
-        fusions, alone = [("late", "sum"), ("late", "product")], []
+        fusions, alone = [("late", how) for how, of in known.items() if of.get("ARGMAX")], []
         made = [System(f"{name}-{encoders[name]}", "single", "", "argmax", (name,)) for name in modalities]
     for size in range(1, len(modalities) + 1):
         for subset in combinations(modalities, size):

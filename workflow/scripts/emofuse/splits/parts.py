@@ -1,50 +1,41 @@
 """Splits the labelled turns into training, validation and test parts, and checks that no part leaks into another.
 
 Terms: the test part of split `session3` is session 3; a speaker is session + turn letter, so sessions keep speakers apart.
-`protocols` names the splits.
+`folds` names the splits, `protocols` makes them.
 """
 
 import hashlib
 import json
 from itertools import combinations
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError, listing
 from emofuse.runtime.store import read_parquet, write_parquet
-from emofuse.splits.protocols import BY_SCENARIO, UNVALIDATED, parse_split, play_of
+from emofuse.splits.folds import KIND, UNVALIDATED, constant, parse_split
 
 PARTS = ("train", "val", "test", "held")
 CHOICE_PARTS = {"validation": "val", "test": "test"}  # what the config calls the parts on which something is chosen
 
 
-def make_split(turns, split, sessions, classes, subset, rule, share, seed, groups, output):
-    """Write the split file of one fold, whose protocol and test part its name tells (`protocols.parse_split`).
+def make_split(turns, split, classes, subset, scheme, output):
+    """Write the split file of one fold, whose protocol and test part its name tells (`folds.parse_split`).
 
-    turns: path of turns.parquet. sessions: all sessions of the corpus, in order. classes: class -> list of raw labels.
-    subset: 'all', or the style of the turns to take, 'improvised' or 'scripted'. rule: 'previous_session' (validation =
-    the session before the test session, cyclic), 'share' (validation = whole dialogs of the training sessions, drawn by
-    `seed` until they hold `share` of the turns), 'none', or 'test' (no validation part either, and epochs are chosen on
-    the test part). groups: {play: group}, for the protocols by scenario. By protocol, the test part and the others are:
+    turns: path of turns.parquet. classes: class -> list of raw labels. subset: 'all', or the style of the turns to take,
+    'improvised' or 'scripted'. scheme: `rules.Scheme`. What the parts are, the protocol's file says (`splits/protocols`).
 
-    - session: a session; the other sessions, after the rule.
-    - speaker: a speaker; validation is the partner, who shares the dialogs, training the other sessions.
-    - scenario: a session's turns of one group of plays; the other sessions' turns of the other groups, validation being
-      the session before.
-    - scenario_control: as scenario's; of each other session as many turns as in scenario's fold, drawn without
-      replacement from all its turns by a generator of `seed`, fold and session alone.
-
-    All but session need the rule 'previous_session'. The suffix -refit comes with the rule 'none': what validated trains
-    too, but for speaker, whose partner is then in no part, for the partner's dialogs are tested. The suffix -without<k>
-    puts the training turns of session k into the part `held`, to which an encoder trained without them is applied.
-    Columns written: turn_id, part (train, val, test, held), class, session, dialog, scenario, speaker, style, sorted by
-    turn_id; metadata: split, protocol, validation (the rule, or 'partner'), subset, classes (JSON), and groups (JSON) by
-    scenario. Raises EmofuseError for another rule than a protocol's, and for a split that `check_split` refuses.
+    Most protocols need the rule 'previous_session'. The suffix -refit comes with the rule 'none': what validated trains
+    too. The suffix -without<k> takes session k out of the training part and calls it `held`: the turns that an encoder may
+    be asked about as one that has never seen them. Columns: turn_id, part (train, val, test, held), class, session, dialog,
+    scenario, speaker, style, sorted by turn_id; metadata: split, protocol, validation (the rule, or what the protocol
+    calls its own), subset, classes (JSON), and groups (JSON) of a protocol that deals them. Raises EmofuseError for another
+    rule than a protocol's, and for a split that `check_split` refuses.
     """
     fold = parse_split(split)
-    if fold.protocol != "session" and rule != ("none" if fold.refit else "previous_session"):
+    rule = scheme.rule
+    if not constant(fold.protocol, "ANY_RULE") and rule != ("none" if fold.refit else "previous_session"):
         raise EmofuseError(
             f"split {split}: the protocol {fold.protocol} has a validation part of its own and not one by the rule"
             f" '{rule}'; set validation.rule: previous_session, or leave the protocol out."
@@ -56,12 +47,14 @@ def make_split(turns, split, sessions, classes, subset, rule, share, seed, group
     if subset != "all":
         wanted = pc.and_(wanted, pc.equal(table["style"], subset))
     labelled = table.filter(wanted)
-    part = _parts(labelled, fold, sessions, rule, share, seed, groups)
+    facts = {name: labelled[name].to_numpy() for name in columns}
+    part = kinds.load(KIND, fold.protocol).parts(facts, fold, scheme)
+    part[(part == "train") & (facts["session"] == fold.without)] = "held"
     result = pa.table(
         {
             "turn_id": labelled["turn_id"],
             "part": pa.array(part, pa.string()),
-            "class": pa.array([class_of[label] for label in labelled["label"].to_pylist()], pa.string()),
+            "class": pa.array([class_of[label] for label in facts["label"]], pa.string()),
             **{name: labelled[name] for name in ("session", "dialog", "scenario", "speaker", "style")},
         }
     ).filter(pa.array(part != ""))
@@ -69,12 +62,12 @@ def make_split(turns, split, sessions, classes, subset, rule, share, seed, group
     metadata = {
         "split": split,
         "protocol": fold.protocol,
-        "validation": _validation(fold, rule, share, seed),
+        "validation": _validation(fold, scheme),
         "subset": subset,
         "classes": json.dumps(sorted(classes)),
     }
-    if fold.protocol in BY_SCENARIO:
-        metadata["groups"] = json.dumps(groups, sort_keys=True)
+    if scheme.groups:
+        metadata["groups"] = json.dumps(scheme.groups, sort_keys=True)
     write_parquet(output, result, metadata)
 
 
@@ -93,23 +86,25 @@ def read_split(path):
 def check_split(table, split, classes, validated):
     """Raise EmofuseError, naming each fault and the first of what it concerns, if a split leaks or lacks something.
 
-    No turn may stand in it twice. The test speakers, and by scenario the plays of the test part, are in no other part. No
-    dialog is in two parts; but for the protocol speaker, where validation and test part share dialogs. No session is in
-    both the training and the held part. No part is empty (`validated`: there is a validation part), and the training
-    part has a turn of each of `classes`.
+    No turn may stand in it twice. The test speakers, and what the protocol keeps apart besides, are in no other part. No
+    dialog is in two parts; but for a protocol whose validation and test part share dialogs. No session is in both the
+    training and the held part. No part is empty (`validated`: there is a validation part), and the training part has a turn
+    of each of `classes`.
     """
     fold = parse_split(split)
     turns = table.to_pandas()
     pairs = list(combinations(PARTS, 2))
     tested = [pair for pair in pairs if "test" in pair]
+    shared = [("val", "test")] if constant(fold.protocol, "SHARES_DIALOGS") else []
     apart = [
         ("turns", turns["turn_id"], pairs),
         ("speakers", turns["speaker"], tested),
-        ("dialogs", turns["dialog"], [p for p in pairs if fold.protocol != "speaker" or p != ("val", "test")]),
+        ("dialogs", turns["dialog"], [pair for pair in pairs if pair not in shared]),
         ("sessions", turns["session"], [("train", "held")]),
     ]
-    if fold.protocol == "scenario":
-        apart.append(("plays", turns["scenario"].map(play_of), tested))
+    protocol = kinds.load(KIND, fold.protocol)
+    if hasattr(protocol, "apart"):
+        apart += [(what, names, tested) for what, names in protocol.apart(turns).items()]
     of_part = {part: turns["part"] == part for part in PARTS}
     faults = _fault("turns in a part that there is not", turns["turn_id"][~turns["part"].isin(PARTS)])
     for part, rows in of_part.items():
@@ -117,8 +112,8 @@ def check_split(table, split, classes, validated):
         faults += _fault(f"turns more than once in the {part} part", names[names.duplicated()])
     for kind, names, between in apart:
         for one, other in between:
-            shared = set(names[of_part[one]]) & set(names[of_part[other]])
-            faults += _fault(f"{kind} in the {one} and the {other} part", shared)
+            both = set(names[of_part[one]]) & set(names[of_part[other]])
+            faults += _fault(f"{kind} in the {one} and the {other} part", both)
     faults += _fault("classes without a training turn", set(classes) - set(turns["class"][of_part["train"]]))
     needed = {"train": True, "val": validated, "test": True, "held": fold.without is not None}
     faults += [f"the {part} part is empty" for part in PARTS if needed[part] and not of_part[part].any()]
@@ -137,47 +132,12 @@ def shared_dialogs(table):
     return len(set(dialogs["val"]) & set(dialogs["test"]))
 
 
-def _parts(turns, fold, sessions, rule, share, seed, groups):
-    """The part of each turn, empty for turns in none: an object array, for a table of turns sorted by id."""
-    session = turns["session"].to_numpy()
-    here = session == fold.session
-    part = np.where(here, "test", "train").astype(object)
-    if fold.protocol == "speaker":
-        partner = here & (np.array(turns["speaker"].to_pylist()) != f"Ses0{fold.session}_{fold.which}")
-        part[partner] = "" if fold.refit else "val"
-    elif rule == "previous_session":
-        part[session == sessions[sessions.index(fold.session) - 1]] = "val"
-    elif rule == "share":
-        part[np.isin(turns["dialog"].to_pylist(), _drawn_dialogs(turns, fold.session, share, seed))] = "val"
-    if fold.protocol in BY_SCENARIO:
-        of_group = np.array([groups[play_of(scenario)] == fold.which for scenario in turns["scenario"].to_pylist()])
-        kept = here == of_group
-        if fold.protocol == "scenario_control":
-            for other in set(sessions) - {fold.session}:
-                rows = np.flatnonzero(session == other)
-                rng = np.random.default_rng([seed, fold.session, ord(fold.which), other])
-                drawn = rng.choice(rows, np.count_nonzero(kept[rows]), replace=False)
-                kept[rows] = False
-                kept[drawn] = True
-        part[~kept] = ""
-    part[(part == "train") & (session == fold.without)] = "held"
-    return part
-
-
-def _drawn_dialogs(labelled, test, share, seed):
-    """Whole dialogs outside the test session, drawn in random order until they hold `share` of those sessions' turns."""
-    outside = labelled.filter(pc.not_equal(labelled["session"], test))
-    names, sizes = np.unique(np.array(outside["dialog"].to_pylist()), return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    enough = int(np.searchsorted(np.cumsum(sizes[order]), share * sizes.sum())) + 1
-    return names[order[:enough]]
-
-
-def _validation(fold, rule, share, seed):
+def _validation(fold, scheme):
     """What the metadata calls the validation part."""
-    if fold.protocol == "speaker" and not fold.refit:
-        return "partner"
-    return f"share {share:g}, seed {seed}" if rule == "share" else rule
+    own = constant(fold.protocol, "OWN_VALIDATION")
+    if own and not fold.refit:
+        return own
+    return f"share {scheme.share:g}, seed {scheme.seed}" if scheme.rule == "share" else scheme.rule
 
 
 def _fault(what, names):

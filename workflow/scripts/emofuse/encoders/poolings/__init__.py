@@ -1,0 +1,1 @@
+"""How a window's states become one vector: a file for each pooling, which docs/extending.md explains."""

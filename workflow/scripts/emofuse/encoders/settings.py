@@ -1,0 +1,63 @@
+"""What a training or an embedding is given, in groups of what belongs together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder as it is before training. modality: text, audio or video. name, settings: its entry in the config. folder:
+    the one that holds it. files: those of a local folder, so that a changed one is noticed."""
+
+    modality: str
+    name: str
+    settings: dict
+    folder: str | Path
+    files: tuple = ()
+
+    @property
+    def key(self):
+        """Where the config has it, for messages."""
+        return f"encoders.{self.modality}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is read of one modality and fold. split: path of the split file. manifests: paths of the modality's clip manifests.
+    clips: folder of all clips."""
+
+    split: str | Path
+    manifests: list
+    clips: str | Path
+
+
+@dataclass(frozen=True)
+class Computing:
+    """The config's keys under `training` that what comes out depends on. precision: auto, bf16 or fp32."""
+
+    compile: bool
+    deterministic: bool
+    logging_steps: int
+    precision: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The config's keys under `training` that say how fast it is, and nothing of what comes out. device: auto, cuda or cpu."""
+
+    device: str
+    loader_workers: int
+    cache_mb: int
+    gradient_checkpointing: bool
+    checkpoint_minutes: int
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a training leaves beside its results. state: folder for the states that it is resumed from, a subfolder for each
+    set of inputs, removed on success. tensorboard: folder of its curves. code: fingerprint of the code, part of that set."""
+
+    state: str | Path
+    tensorboard: str | Path
+    code: str

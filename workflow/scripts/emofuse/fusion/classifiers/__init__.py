@@ -1,0 +1,1 @@
+"""What learns from fused vectors: a file for each classifier, which docs/extending.md explains."""

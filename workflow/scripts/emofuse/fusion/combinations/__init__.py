@@ -1,0 +1,1 @@
+"""How the modalities' vectors become one: a file for each combination, which docs/extending.md explains."""

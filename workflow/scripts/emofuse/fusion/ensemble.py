@@ -1,0 +1,190 @@
+"""Trains the classifiers of a system, a classifier for each task, chooses their settings, and lets them answer together."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from emofuse.fusion.alignment import combine
+from emofuse.fusion.calibration import Temperature, fit_sigmoid
+from emofuse.fusion.distances import Distances
+from emofuse.fusion.learning import combinations_of, fit
+from emofuse.fusion.systems import COMBINED, LEARNERS
+from emofuse.fusion.vectors import Lesson, Prediction
+from emofuse.runtime import kinds
+from emofuse.runtime.errors import EmofuseError
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a job classifies. classifier: argmax, or one that is named by its file. settings: its, of which a list holds
+    candidates: of all combinations each system takes the one with the best WA in the validation part (of equals the better
+    UA, then the first); empty for argmax. early: combinations of early fusion. train_vectors: in_sample, validation or
+    cross_fitted (see `train_vectors.tasks`), of no matter for argmax."""
+
+    classifier: str
+    settings: dict
+    early: list[str]
+    train_vectors: str
+    seed: int
+    threads: int
+
+    @property
+    def candidates(self):
+        """All settings to choose from."""
+        return combinations_of(self.settings)
+
+    @property
+    def decides(self):
+        """Whether its scores are decision values, and no logarithms of probabilities."""
+        return bool(kinds.constants(LEARNERS).get(self.classifier, {}).get("DECISION_VALUES"))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The validation and test turns of a split: `turns`, `parts` (n,) str, `truth` (n,) indices into `classes`."""
+
+    turns: np.ndarray
+    parts: np.ndarray
+    truth: np.ndarray
+    classes: list[str]
+
+    @property
+    def judged(self):
+        """(n,) bool: the validation turns, on which all is chosen and calibrated."""
+        return self.parts == "val"
+
+
+def train(known, tasks_of, rows, method, voices):
+    """Yield (system, chosen settings, Prediction) for the trained systems `known`, and after each those substituted for it.
+
+    tasks_of: kind -> Tasks. voices: how many cross-fitted encoders speak of each turn, 0 without cross-fitting.
+    """
+    for kind in ("early", "late"):
+        of_kind = tasks_of(kind)
+        shared = [Distances(task.train) for task in of_kind]
+        for system in (system for system in known if system.kind == kind):
+            # Other combinations make vectors that no other system has.
+            distances = shared if side_by_side(system) else [None] * len(of_kind)
+            ensemble = Ensemble(system, of_kind, distances, rows, method, voices)
+            settings = ensemble.learn(method.candidates)
+            yield system, settings, ensemble.ask()
+            for modality in system.modalities:
+                if system.without(modality) in known:
+                    yield system.without(modality), settings, ensemble.ask(modality)
+
+
+class Ensemble:
+    """The classifiers of one system, a classifier for each Task, from the choice of settings to the answers."""
+
+    def __init__(self, system, of_kind, distances, rows, method, voices):
+        self.system, self.tasks, self.rows, self.voices = system, of_kind, rows, voices
+        self.method, self.distances = method, distances
+        self.apply = [blocks_of(system, task.apply) for task in of_kind]
+        self.trained, self.probable = {}, None
+
+    def learn(self, candidates):
+        """Train with all candidates where validation turns are spoken of, choose, train the rest; the chosen settings."""
+        best = 0
+        if len(candidates) > 1:
+            for number, task in enumerate(self.tasks):
+                if self.rows.judged[task.rows % len(self.rows.turns)].any():
+                    self.trained[number] = self._fit(number, candidates)
+            judged, truth = self.rows.judged, self.rows.truth[self.rows.judged]
+            said = [prediction.classes[judged] for prediction in self._answer(range(len(candidates)))]
+            best = max(range(len(candidates)), key=lambda number: quality(said[number], truth))
+        self.chosen = dict.fromkeys(self.trained, best)
+        for number in range(len(self.tasks)):
+            if number not in self.trained:
+                self.trained[number] = self._fit(number, [candidates[best]])
+                self.chosen[number] = 0
+        return candidates[best]
+
+    def ask(self, missing=""):
+        """The Prediction for all turns, with something neutral for the modality `missing`."""
+        return self._answer([None], missing)[0]
+
+    def _fit(self, number, candidates):
+        task = self.tasks[number]
+        blocks = blocks_of(self.system, task.train)
+        distances = self.distances[number] or Distances(blocks)
+        lesson = Lesson(blocks, task.labels, self.method.seed, self.method.threads, distances)
+        return fit(self.method.classifier, lesson, self.rows.classes, candidates)
+
+    def _answer(self, wanted, missing=""):
+        """A Prediction for each candidate in `wanted` (None: the chosen one), from the classifiers trained so far."""
+        seats = max(self.voices, 1) * len(self.rows.turns)
+        classes = np.zeros((len(wanted), seats), dtype=np.int64)
+        scores = np.full((len(wanted), seats, len(self.rows.classes)), np.nan)
+        notes = [Counter() for _ in wanted]
+        for number, trained in self.trained.items():
+            task = self.tasks[number]
+            blocks = blocks_of(self.system, task.apply, task.train, missing) if missing else self.apply[number]
+            numbers = [self.chosen[number] if candidate is None else candidate for candidate in wanted]
+            for index, prediction in enumerate(trained.predict(blocks, numbers)):
+                classes[index, task.rows] = prediction.classes
+                scores[index, task.rows] = prediction.scores
+                notes[index].update(prediction.notes)
+        several = f" of {len(self.trained)} trainings" if len(self.trained) > 1 else ""
+        told = [[note + (several and f", in {n}{several}") for note, n in counted.items()] for counted in notes]
+        if not self.voices:
+            return [Prediction(*answer) for answer in zip(classes, scores, told, strict=True)]
+        return [self._average(s, n, missing) for s, n in zip(scores, told, strict=True)]
+
+    def _average(self, scores, notes, missing):
+        """The mean of the probabilities that cross-fitted encoders give, whose logarithm is the score.
+
+        Decision values of several SVMs cannot be averaged, so each is made a probability first, by a sigmoid fitted on the
+        validation part; with a substituted modality by the one fitted without.
+        """
+        scores = scores.reshape(self.voices, len(self.rows.turns), -1)
+        if not missing:
+            self.probable = [self._probable(of_voice) for of_voice in scores]
+        each = [calibration.apply(of_voice) for calibration, of_voice in zip(self.probable, scores, strict=True)]
+        mean = np.mean(each, axis=0)
+        logarithm = np.log(np.maximum(mean, np.finfo(np.float32).tiny))
+        logarithm[np.isnan(scores).all(axis=0)] = np.nan
+        return Prediction(mean.argmax(axis=1), logarithm, notes)
+
+    def _probable(self, scores):
+        """What makes probabilities of one voice's scores."""
+        if not self.method.decides:
+            return Temperature(1.0)
+        judged = self.rows.judged
+        sigmoid = fit_sigmoid(scores[judged], self.rows.truth[judged])
+        if sigmoid is None:
+            raise EmofuseError(
+                f"Decision values of {self.method.classifier} cannot be made probabilities: the validation part has turns of"
+                f" fewer than two classes that it has learned. Leave {self.method.classifier} out of the classifiers, or set"
+                " train_vectors: in_sample."
+            )
+        return sigmoid
+
+
+def quality(said, truth):
+    """WA and UA, what settings are chosen by."""
+    right = said == truth
+    return right.mean(), np.mean([right[truth == label].mean() for label in np.unique(truth)])
+
+
+def blocks_of(system, vectors, learned=None, missing=""):
+    """The input of a system's classifier: {name: (n, d)}, to be concatenated, of vectors {modality: (n, d)}.
+
+    Something neutral stands for the modality `missing`: what the combination calls NEUTRAL (ones in a product), else the
+    mean of its rows in `learned`, which is zero for standardised vectors.
+    """
+    inputs = {modality: vectors[modality] for modality in system.modalities}
+    if missing:
+        inputs[missing] = learned[missing].mean(axis=0, keepdims=True)
+        if (neutral := _constant(system, "NEUTRAL")) is not None:
+            inputs[missing] = np.full_like(inputs[missing], neutral)
+    return inputs if side_by_side(system) else {"fused": combine(inputs, system.combination)}
+
+
+def side_by_side(system):
+    """Whether its classifier gets the modalities' vectors as they are."""
+    return not system.combination or bool(_constant(system, "SIDE_BY_SIDE"))
+
+
+def _constant(system, name):
+    return kinds.constants(COMBINED).get(system.combination, {}).get(name)

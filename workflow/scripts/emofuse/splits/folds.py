@@ -1,0 +1,77 @@
+"""Names the folds of every protocol and reads their names: `<prefix><session><which>`, as in session3, speaker3F, scenario3a.
+
+Light, for the Snakefile imports it.
+"""
+
+import re
+from dataclasses import dataclass
+
+from emofuse.corpora.iemocap.release import SESSIONS
+from emofuse.runtime import kinds
+from emofuse.runtime.errors import EmofuseError
+
+KIND = "splits/protocols"
+PROTOCOLS = tuple(kinds.constants(KIND))
+UNVALIDATED = ("none", "test")  # rules that make no validation part
+
+
+def constant(protocol, name, otherwise=None):
+    """A constant of a protocol's file."""
+    return kinds.constants(KIND)[protocol].get(name, otherwise)
+
+
+def _pattern(session):
+    others = "".join(str(other) for other in SESSIONS if other != session)
+    folds = [f"{constant(name, 'PREFIX')}{session}{constant(name, 'WHICH', '')}" for name in PROTOCOLS]
+    return f"(?:{'|'.join(folds)})(?:-refit|-without[{others}])?|selection{session}"
+
+
+# Every name of a split, as a regular expression. No other session can be held out of a fold than one that it trains on.
+SPLIT = f"(?:{'|'.join(map(_pattern, SESSIONS))})"
+_FORM = re.compile(r"([a-z_]+)([1-5])([A-Za-z]*)(-refit)?(?:-without([1-5]))?")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What the name of a split tells.
+
+    `session` is that of the test part, `which` the test speaker's letter or the group of plays (empty in the protocol
+    session). `refit`: trained anew with the validation part. `without`: the session that is held out of training, or None.
+    `selection`: the fold on which encoders are compared, split as the protocol session does.
+    """
+
+    protocol: str
+    session: int
+    which: str
+    refit: bool
+    without: int | None
+    selection: bool
+
+
+def parse_split(name):
+    """`scenario3a-without1` -> Fold("scenario", 3, "a", False, 1, False). Raises EmofuseError for what is no split's name."""
+    if not re.fullmatch(SPLIT, name):
+        raise EmofuseError(
+            f"{name!r} is not the name of a split, such as session3, speaker3F, scenario3a, control3a, selection3,"
+            " session3-refit or session3-without1."
+        )
+    prefix, session, which, refit, without = _FORM.fullmatch(name).groups()
+    protocol = {constant(name, "PREFIX"): name for name in PROTOCOLS}.get(prefix, "session")
+    return Fold(protocol, int(session), which, bool(refit), without and int(without), prefix == "selection")
+
+
+def split_names(protocol, sessions, dialogs):
+    """The names of a protocol's splits, in order, for the sessions and the dialogs of a corpus."""
+    prefix, folds = constant(protocol, "PREFIX"), kinds.load(KIND, protocol).folds
+    return [f"{prefix}{session}{which}" for session in sessions for which in folds(session, dialogs)]
+
+
+def groups(protocol, dialogs):
+    """What a protocol deals to groups, of all dialogs of the corpus; {} for most."""
+    module = kinds.load(KIND, protocol)
+    return module.groups(dialogs) if hasattr(module, "groups") else {}
+
+
+def protocol_code(split):
+    """The file of a split's protocol, for the fingerprint of what it makes."""
+    return f"emofuse/{KIND}/{parse_split(split).protocol}"

@@ -1,0 +1,1 @@
+"""How a corpus is split: a file for each protocol, which docs/extending.md explains."""
