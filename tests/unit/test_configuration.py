@@ -180,14 +180,6 @@ def test_previous_session_needs_three(config):
     assert "three sessions" in choices(config)
 
 
-def schema_keys(entry, path=""):
-    """Dotted names of all keys that a user can set."""
-    for key, value in entry.get("properties", {}).items():
-        name = f"{path}.{key}".lstrip(".")
-        inner = list(schema_keys(value, name))
-        yield from inner if inner else [name]
-
-
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
@@ -267,15 +259,6 @@ def test_a_path_that_snakemake_would_change_is_refused_by_name(config, path, tmp
     config["encoders"]["text"]["bert"]["model"] = str(folder)
     with pytest.raises(EmofuseError, match=r"encoders\.text\.bert\.model: .* a placeholder"):
         check_local_models(config, {})
-
-
-def test_readme_explains_every_key():
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    text = (ROOT / "config/README.md").read_text(encoding="utf-8")
-    keys = [key for key in schema_keys(schema) if not key.startswith("encoders.")]
-    keys += [key for kind in ("text", "audio", "video") for key in schema["$defs"][f"{kind}_encoder"]["properties"]]
-    assert len(keys) > 40
-    assert [key for key in keys if f"`{key}`" not in text and f"`.{key.split('.')[-1]}`" not in text] == []
 
 
 def test_refit_needs_a_validation_part(config):

@@ -1,0 +1,12 @@
+"""Make the tables of config/README.md anew, from the schema of the config.
+
+python describe_config.py
+"""
+
+from pathlib import Path
+
+from emofuse import config_reference
+
+if __name__ == "__main__":
+    root = Path(__file__).parents[2]
+    (root / "config/README.md").write_text(config_reference.readme(root), encoding="utf-8")
