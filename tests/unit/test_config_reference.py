@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emofuse import config_reference
-from emofuse.configuration import check_config
+from emofuse.configuration import reference
+from emofuse.configuration.schema import check_config, load_schema
 from emofuse.runtime.errors import EmofuseError
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+SCHEMA = load_schema(ROOT / "workflow/schemas/config.schema.yaml")
 README = (ROOT / "config/README.md").read_text(encoding="utf-8")
 
 
@@ -20,7 +20,7 @@ def read(path):
 
 
 def test_the_tables_are_those_of_the_schema():
-    assert config_reference.readme(ROOT) == README, "config/README.md is stale: run `make config-docs`"
+    assert reference.readme(ROOT) == README, "config/README.md is stale: run `make config-docs`"
 
 
 def entries(section, path):
@@ -31,7 +31,7 @@ def entries(section, path):
 
 
 def test_every_key_has_a_meaning_of_its_own():
-    schema = config_reference.load_schema(SCHEMA)
+    schema = SCHEMA
     found = dict(entries(schema, ""))
     for name, definition in schema["$defs"].items():
         found |= entries(definition, f"{name}: ")
@@ -79,7 +79,7 @@ def test_a_row_names_words_defaults_and_what_the_shipped_config_has():
         },
         "$defs": {"word": {"type": "string", "description": "a word"}},
     }
-    rows = config_reference.tables(schema, {"a": "me", "d": {"e": 1}}).splitlines()[2:7]
+    rows = reference.tables(schema, {"a": "me", "d": {"e": 1}}).splitlines()[2:7]
     assert rows == [
         "| `a` | required | A. In config.yaml: `me`. |",
         "| `b` | `x` | Not `x`. One of `x`, `y`. |",

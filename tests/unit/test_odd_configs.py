@@ -9,13 +9,14 @@ import numpy as np
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from snakemake.utils import validate
 
-from emofuse import configuration
+from emofuse.configuration.choices import check_choices, check_local_models
+from emofuse.configuration.meaning import candidates, classes, leaks
+from emofuse.configuration.schema import check_config, drop_nulls, load_schema
 from emofuse.runtime.errors import EmofuseError
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+SCHEMA = load_schema(ROOT / "workflow/schemas/config.schema.yaml")
 BASE = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
 
 
@@ -79,11 +80,10 @@ def test_a_changed_config_is_usable_or_refused_with_a_message(changes):
             continue
         config = found if not path else config
     try:  # what common.smk does
-        configuration.drop_nulls(config)
-        configuration.check_config(config, SCHEMA)
-        validate(config, str(SCHEMA))
-        configuration.check_choices(config)
-        configuration.check_local_models(config, {})
+        drop_nulls(config)
+        check_config(config, SCHEMA)
+        check_choices(config)
+        check_local_models(config, {})
     except (EmofuseError, OSError) as error:
         assert str(error).count("\n") < 40 and len(str(error)) < 20_000
     else:
@@ -96,6 +96,6 @@ def used(config):
         np.random.RandomState(seed)
     for number in (config["training"]["threads"], config["classifier_threads"]):
         range(number)
-    for name in (config["run"], config["corpus"]["name"], *configuration.classes(config)):
+    for name in (config["run"], config["corpus"]["name"], *classes(config)):
         assert name == Path(name).name and len(name) <= 60 and name.isprintable()
-    assert configuration.leaks(config) is not None and configuration.candidates(config)
+    assert leaks(config) is not None and candidates(config)

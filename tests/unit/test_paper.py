@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from report_inputs import CLASSES, FACTS, make_inputs
 
-from emofuse.configuration import LEAKS
+from emofuse.configuration.meaning import LEAKS
 from emofuse.report.card import protocol_card
 from emofuse.report.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_names
 from emofuse.report.paper import make_paper

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from emofuse import configuration
+from emofuse.configuration import meaning
 from emofuse.corpora.iemocap import release
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, write_parquet
@@ -465,7 +465,7 @@ def test_ten_folds_of_the_releases_speakers(release_turns, tmp_path):
     [("all", "four"), ("improvised", "four"), ("scripted", "four"), ("all", "six"), ("all", "four_without_excited")],
 )
 def test_fifteen_folds_of_the_releases_scenarios(release_turns, tmp_path, subset, classes):
-    options = {"subset": subset, "classes": configuration.classes({"classes": classes})}
+    options = {"subset": subset, "classes": meaning.classes({"classes": classes})}
     labels = [label for raw in options["classes"].values() for label in raw]
     corpus = read_parquet(release_turns).to_pandas()
     wanted = corpus[corpus.label.isin(labels) & ((subset == "all") | (corpus["style"] == subset))]

@@ -5,8 +5,8 @@ python describe_config.py
 
 from pathlib import Path
 
-from emofuse import config_reference
+from emofuse.configuration import reference
 
 if __name__ == "__main__":
     root = Path(__file__).parents[2]
-    (root / "config/README.md").write_text(config_reference.readme(root), encoding="utf-8")
+    (root / "config/README.md").write_text(reference.readme(root), encoding="utf-8")

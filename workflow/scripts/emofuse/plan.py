@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from emofuse import configuration
 from emofuse.clips import files
+from emofuse.configuration import meaning
+from emofuse.configuration.choices import check_local_models
+from emofuse.configuration.paths import require_plain
 from emofuse.corpora.iemocap import release
 from emofuse.demo import plan as demo
 from emofuse.fusion import systems
@@ -55,12 +57,12 @@ class Plan:
     @cached_property
     def classes(self):
         """{class: its raw labels}."""
-        return configuration.classes(self.config)
+        return meaning.classes(self.config)
 
     @cached_property
     def labels(self):
         """{modality: what its encoder is called in the names of systems}."""
-        return {modality: configuration.labels(self.config)[modality] for modality in self.modalities}
+        return {modality: meaning.labels(self.config)[modality] for modality in self.modalities}
 
     @cached_property
     def choices(self):
@@ -70,7 +72,7 @@ class Plan:
     @cached_property
     def candidates(self):
         """{modality: names of the encoders that are trained somewhere in the run}."""
-        return configuration.candidates(self.config)
+        return meaning.candidates(self.config)
 
     @cached_property
     def checked(self):
@@ -175,7 +177,7 @@ class Plan:
     def is_local(self, modality, encoder):
         """Whether an encoder's `model` is a folder and no id of the Hub."""
         model = self.config["encoders"][modality][encoder]["model"]
-        return configuration.is_path(model) or Path(model).is_dir()
+        return meaning.is_path(model) or Path(model).is_dir()
 
     def model_folder(self, modality, encoder):
         """The folder that holds an encoder as it is before training."""
@@ -241,7 +243,7 @@ def make_plan(config, needs_release=True):
     for encoders in config["encoders"].values():
         for settings in encoders.values():
             settings["model"] = os.path.expanduser(settings["model"])
-    configuration.check_local_models(config, demo.ENCODER_FOLDERS)
+    check_local_models(config, demo.ENCODER_FOLDERS)
     return Plan(config, *find_corpus(config["corpus"], needs_release))
 
 
@@ -252,7 +254,7 @@ def find_corpus(corpus, needs_release=True):
     generated = corpus["root"] == demo.RELEASE
     sessions = sorted(corpus["sessions"])
     root = Path(demo.RELEASE) if generated else release.find_root(corpus["root"])
-    configuration.require_plain("corpus.root", root)
+    require_plain("corpus.root", root)
     if corpus["dialogs"]:
         names = sorted(release.read_dialog_list(corpus["dialogs"], sessions))
         if generated and not set(names) <= set(demo.DIALOGS):

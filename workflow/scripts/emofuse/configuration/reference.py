@@ -4,14 +4,11 @@ from itertools import groupby
 
 import yaml
 
+from emofuse.configuration.schema import load_schema
+
 BEGIN = "<!-- made from workflow/schemas/config.schema.yaml by make config-docs -->"
 END = "<!-- end -->"
 HEAD = ["| key | default | meaning |", "|---|---|---|"]
-
-
-def load_schema(path):
-    """The schema of the config, a dict."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def readme(root):

@@ -1,0 +1,1 @@
+"""The config of a run: what its keys may be, whether they go together, what they mean."""

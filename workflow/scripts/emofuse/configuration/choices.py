@@ -1,0 +1,138 @@
+"""Checks whether settings that are valid one by one go together, and whether the encoders that they name are there."""
+
+from pathlib import Path
+
+from emofuse.configuration.meaning import LEAKS, candidates, classes, is_path, labels, leaks
+from emofuse.configuration.paths import PLACEHOLDER, placeholders
+from emofuse.configuration.schema import hint, nearest
+from emofuse.fusion import systems
+from emofuse.runtime.disk import refuse_future
+from emofuse.runtime.errors import EmofuseError, listing
+from emofuse.splits.folds import UNVALIDATED, constant
+
+# Folders beside the runs in results/<corpus.name>/.
+RESERVED = {"benchmarks", "clips", "clips-full", "clips-partner", "index", "logs"}
+
+
+def check_choices(config):
+    """Raise EmofuseError for settings that are valid one by one but do not go together (config with its defaults set)."""
+    problems = [f"{key}: none is left" for key in ("fusion", "classifiers") if not config[key]]
+    problems += placeholders({f"corpus.{key}": config["corpus"][key] for key in ("root", "dialogs")})
+    if config["run"] in RESERVED:
+        problems.append(f"run: '{config['run']}' is a folder of the corpus; name the run otherwise")
+    problems += _session_problems(config)
+    problems += _system_problems(config)
+    for modality, name in config["fusion"].items():
+        problems += _encoder_problems(config, modality, name)
+    forbidden = [name for name in leaks(config) if name not in config["allow_leaks"]]
+    problems += [f"allow_leaks: {LEAKS[name]}; allow it as '{name}', or change the setting" for name in forbidden]
+    owner = {}
+    for name, raw in classes(config).items():
+        for label in raw:
+            if label in owner:
+                problems.append(f"classes: the label '{label}' is in both '{owner[label]}' and '{name}'")
+            owner[label] = name
+    problems += _validation_problems(config)
+    if problems:
+        raise EmofuseError("the config does not fit together:\n" + listing(problems))
+
+
+def _session_problems(config):
+    """What names a session that is not there, or needs more of them."""
+    sessions, selection = config["corpus"]["sessions"], config["selection"]
+    problems = []
+    if config["figure_fold"] not in sessions:
+        problems.append(f"figure_fold: session {config['figure_fold']} is not in corpus.sessions")
+    if selection and selection["fold"] not in sessions:
+        problems.append(
+            f"selection.fold: session {selection['fold']} is not in corpus.sessions; name one, or set selection: null"
+        )
+    if len(sessions) < 3 and config["validation"]["rule"] == "previous_session":
+        problems.append("corpus.sessions: the rule previous_session needs at least three sessions (train, val, test)")
+    elif len(sessions) < 3 and selection:
+        problems.append("corpus.sessions: the selection needs at least three sessions (train, val, test)")
+    return problems
+
+
+def _system_problems(config):
+    """What is wrong with the final system that is named."""
+    made = systems.systems(labels(config), config["classifiers"], config["early_fusion"])
+    names = [system.name for system in made]
+    if config["final_system"] in (*systems.ON_VALIDATION, "test", *names):
+        return []
+    proper = ", ".join(system.name for system in systems.candidates(made))
+    remedy = nearest(config["final_system"], names) or f"such as {proper}"
+    return [f"final_system: this run makes no system '{config['final_system']}' ({remedy})"]
+
+
+def _encoder_problems(config, modality, name):
+    """What is wrong with the encoder of a modality in `fusion`: a name, or how it is chosen."""
+    known, problems = config["encoders"].get(modality, {}), []
+    if isinstance(name, dict):
+        if not config["selection"]:
+            problems.append(f"fusion.{modality}: {name} needs the comparison of encoders; set selection: {{fold: 5}}")
+        elif not known:
+            problems.append(f"fusion.{modality}: {name}: there is no encoder under encoders.{modality}")
+    elif name not in known:
+        remedy = nearest(name, known) or f"known ones: {', '.join(sorted(known)) or 'none'}"
+        problems.append(
+            f"fusion.{modality}: there is no encoder '{name}' under encoders.{modality} ({remedy}){hint(name, 'null')}"
+        )
+    if "chosen" in known:
+        problems.append(f"encoders.{modality}.chosen: 'chosen' stands for the encoder that was chosen; rename it")
+    return problems
+
+
+def _validation_problems(config):
+    """What asks for a validation part that there is not, or for one of another kind."""
+    rule, problems = config["validation"]["rule"], []
+    lists = [
+        f"classifiers.{name}.{key}"
+        for name, settings in config["classifiers"].items()
+        for key, value in settings.items()
+        if isinstance(value, list) and len(value) > 1
+    ]
+    if rule in UNVALIDATED:
+        without = f"with validation.rule '{rule}'"
+        if config["final_system"] in systems.ON_VALIDATION:
+            problems.append(
+                f"final_system: {without} nothing can be chosen on validation; name a system, such as early-concat-svm"
+            )
+        if config["validation"]["refit"]:
+            problems.append(f"validation.refit: {without} there is no validation part to train on anew")
+        if config["train_vectors"] != "in_sample":
+            problems.append(
+                f"train_vectors: '{config['train_vectors']}' needs a validation part, which there is not {without}; only"
+                " in_sample goes without"
+            )
+        problems += [f"{key}: {without} nothing can be chosen on validation; name one value" for key in lists]
+    if config["validation"]["refit"] and config["train_vectors"] != "in_sample":
+        problems.append(
+            f"validation.refit: encoders trained anew have seen the validation part, so train_vectors:"
+            f" '{config['train_vectors']}' would learn from vectors that are not clean; set one of the two otherwise"
+        )
+    for protocol in config["protocols"]:
+        if not constant(protocol, "ANY_RULE") and rule != "previous_session":
+            problems.append(
+                f"protocols: '{protocol}' has a validation part of its own; set validation.rule: previous_session"
+            )
+    return problems
+
+
+def check_local_models(config, made):
+    """Raise EmofuseError for encoders of the run whose `model` is a path to no folder; those in `made` are made later."""
+    problems = []
+    for modality, name in [(m, name) for m, names in candidates(config).items() for name in names]:
+        model = config["encoders"][modality][name]["model"]
+        key = f"encoders.{modality}.{name}.model"
+        if is_path(model) and model not in made and not Path(model).is_dir():
+            problems.append(
+                f"{key}: {model}: no such folder (it should hold config.json, model.safetensors"
+                " and the processor's files); put it there, or name a Hub id"
+            )
+        elif Path(model).is_dir() and model not in made:
+            files = sorted(Path(model).iterdir())
+            problems += placeholders({key: next((path for path in files if PLACEHOLDER.search(path.name)), model)})
+            refuse_future(files)
+    if problems:
+        raise EmofuseError("encoders cannot be used:\n" + listing(problems))

@@ -1,0 +1,48 @@
+"""What the keys of a checked config mean: its classes, its encoders, what it chooses on test turns."""
+
+from emofuse.corpora.class_sets import CLASS_SETS
+
+LEAKS = {
+    "encoder_on_test": "the encoder of a modality is chosen on the test part of the selection fold, which is also tested on",
+    "epoch_on_test": "the epoch of every encoder of the folds is chosen on the fold's test part",
+    "final_system_on_test": "the final system is chosen on the test parts that it is scored on",
+}
+
+
+def classes(config):
+    """{class: sorted raw labels}, sorted by name, of a set that the config names or spells out."""
+    named = config["classes"]
+    spelt = CLASS_SETS[named] if isinstance(named, str) else named
+    return {name: sorted(labels) for name, labels in sorted(spelt.items())}
+
+
+def class_set(config):
+    """The name of the set that the config's classes are, named or spelt out; '' for a user's own."""
+    return next((name for name in CLASS_SETS if classes({"classes": name}) == classes(config)), "")
+
+
+def labels(config):
+    """{modality: what its encoder is called in the names of systems}: the encoder's name, or 'chosen'."""
+    return {m: "chosen" if isinstance(value, dict) else value for m, value in config["fusion"].items()}
+
+
+def candidates(config):
+    """{modality: names of the encoders to train somewhere in the run}, in the order of the config."""
+    if config["selection"]:
+        return {modality: list(config["encoders"].get(modality, {})) for modality in config["fusion"]}
+    return {modality: [name] for modality, name in config["fusion"].items()}
+
+
+def leaks(config):
+    """What the run chooses on test turns: those keys of LEAKS that apply, in their order."""
+    applies = {
+        "encoder_on_test": any(value == {"choose": "test"} for value in config["fusion"].values()),
+        "epoch_on_test": config["validation"]["rule"] == "test",
+        "final_system_on_test": config["final_system"] == "test",
+    }
+    return [name for name in LEAKS if applies[name]]
+
+
+def is_path(model):
+    """Whether a `model` is a local folder and no Hub id: it starts with `.`, `/` or `~`, or has more than one `/`."""
+    return model[0] in "./~" or model.count("/") > 1
