@@ -18,7 +18,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from emofuse import configuration, plan as planning
 from emofuse.clips import files as clip_files
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap import labels, paths, tree
 from emofuse.demo import plan as demo_plan
 from emofuse.encoders import hub
 from emofuse.report import outputs
@@ -62,8 +62,8 @@ plan = mistakes_as_messages(planning.make_plan, config, workflow.is_main_process
 mistakes_as_messages(hub.check_hub_ids, plan.hub_encoders)
 if workflow.is_main_process and not plan.generated and not DOWNLOAD:
     if config["corpus"]["on_missing"] == "error":
-        mistakes_as_messages(release.require_files, plan.root, plan.dialogs)
-    mistakes_as_messages(refuse_future, release.files(plan.root, plan.dialogs))
+        mistakes_as_messages(tree.require_files, plan.root, plan.dialogs)
+    mistakes_as_messages(refuse_future, tree.files(plan.root, plan.dialogs))
 
 
 pathvars:

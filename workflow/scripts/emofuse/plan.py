@@ -10,7 +10,10 @@ from pathlib import Path
 
 from emofuse import configuration
 from emofuse.clips import files
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap import paths
+from emofuse.corpora.iemocap.dialogs import read_dialog_list, scan_dialogs
+from emofuse.corpora.iemocap.names import scenario_of, session_of
+from emofuse.corpora.iemocap.tree import find_root
 from emofuse.demo import plan as demo
 from emofuse.fusion import systems
 from emofuse.runtime.errors import EmofuseError
@@ -142,7 +145,7 @@ class Plan:
     @cached_property
     def labelled_dialogs(self):
         """Those with a label file; one without has no turns, and indexing reports it."""
-        return [dialog for dialog in self.dialogs if self.existing(release.label_path(self.root, dialog))]
+        return [dialog for dialog in self.dialogs if self.existing(paths.label_path(self.root, dialog))]
 
     def existing(self, *paths):
         """The paths that are there, or will be because the workflow makes them; the index jobs report the others."""
@@ -151,8 +154,8 @@ class Plan:
     def sentence_wavs(self, dialog):
         """The per-turn wavs of a dialog that are there, or will be."""
         if self.generated:
-            return [str(release.sentence_wav_path(self.root, turn)) for turn in demo.turn_ids(dialog)]
-        return [str(path) for path in release.sentence_wavs(self.root, dialog)]
+            return [str(paths.sentence_wav_path(self.root, turn)) for turn in demo.turn_ids(dialog)]
+        return [str(path) for path in paths.sentence_wavs(self.root, dialog)]
 
     def clips_root(self, modality):
         """Folder of a modality's clips; each crop of the picture has its own, for runs share a corpus and may differ in it."""
@@ -223,7 +226,7 @@ class Plan:
     def scenario_groups(self, split):
         """The group of each play, for the splits that go by it."""
         by_scenario = protocols.parse_split(split).protocol in protocols.BY_SCENARIO
-        return protocols.scenario_groups(map(release.scenario_of, self.dialogs)) if by_scenario else {}
+        return protocols.scenario_groups(map(scenario_of, self.dialogs)) if by_scenario else {}
 
 
 def make_plan(config, needs_release=True):
@@ -244,16 +247,16 @@ def find_corpus(corpus, needs_release=True):
         return Path(), [], False
     generated = corpus["root"] == demo.RELEASE
     sessions = sorted(corpus["sessions"])
-    root = Path(demo.RELEASE) if generated else release.find_root(corpus["root"])
+    root = Path(demo.RELEASE) if generated else find_root(corpus["root"])
     configuration.require_plain("corpus.root", root)
     if corpus["dialogs"]:
-        names = sorted(release.read_dialog_list(corpus["dialogs"], sessions))
+        names = sorted(read_dialog_list(corpus["dialogs"], sessions))
         if generated and not set(names) <= set(demo.DIALOGS):
             raise EmofuseError(f"corpus.dialogs: the demo has only the dialogs {', '.join(demo.DIALOGS)}")
         return root, names, generated
     if generated:
-        return root, [dialog for dialog in demo.DIALOGS if release.session_of(dialog) in sessions], generated
-    return root, release.scan_dialogs(root, sessions), generated
+        return root, [dialog for dialog in demo.DIALOGS if session_of(dialog) in sessions], generated
+    return root, scan_dialogs(root, sessions), generated
 
 
 def hub_folder(model, revision):

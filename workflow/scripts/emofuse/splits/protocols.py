@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from itertools import cycle
 
-from emofuse.corpora.iemocap.release import SESSIONS, scenario_of, session_of
+from emofuse.corpora.iemocap.names import SESSIONS, scenario_of, session_of
 from emofuse.runtime.errors import EmofuseError
 
 PROTOCOLS = ("session", "speaker", "scenario", "scenario_control")
