@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
 
-from emofuse.evaluation.scores import Fold, best, choose
+from emofuse.evaluation.choice import best, choose
+from emofuse.evaluation.folds import Fold
 from emofuse.fusion.alignment import Aligned
 from emofuse.fusion.classification import calibrated, decide
 from emofuse.fusion.ensemble import Method, Rows, train

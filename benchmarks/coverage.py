@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/scripts")
 
 from simulated import CLASS_EFFECTS, DIALOG_SD, DIALOGS, SPEAKER_SD, draw_turns, long_run, read_options
 
-from emofuse.evaluation.statistics import count, intervals, measures, t_interval
+from emofuse.evaluation.measures import measures
+from emofuse.evaluation.statistics import count, intervals, t_interval
 
 RESAMPLES = 1_000  # of each bootstrap
 CLASSES = len(CLASS_EFFECTS)

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
-from emofuse.evaluation.assessment import assess
-from emofuse.evaluation.scores import evaluate
+from emofuse.evaluation.assessment import AssessmentFiles, assess
+from emofuse.evaluation.scores import ScoreFiles, evaluate
 from emofuse.fusion.systems import systems
 from emofuse.runtime.store import read_parquet, write_parquet
 from emofuse.splits.parts import make_split
@@ -97,12 +97,12 @@ def main():
             number = sum(count for _, count in made)
         tables = ("scores.parquet", "per_class.parquet", "confusion.parquet", "chosen.tsv", "chosen.parquet")
         started = time.perf_counter()
-        evaluate(predictions, splits, *(folder / name for name in tables))
+        evaluate(predictions, splits, ScoreFiles(*(folder / name for name in tables)))
         evaluated = time.perf_counter()
         names = ("intervals", "comparisons", "groups", "calibration", "reliability")
         outputs = {name: folder / f"{name}.parquet" for name in names}
         words = folder / "words.parquet"
-        assess(predictions, splits, words, "validation", **outputs, resamples=arguments.resamples)
+        assess(predictions, splits, words, "validation", AssessmentFiles(**outputs), resamples=arguments.resamples)
         done = time.perf_counter()
         assessed = len(set(read_parquet(outputs["intervals"])["system"].to_pylist()))
     print(f"{number} systems scored, {assessed} assessed; {sum(TURNS)} test turns in 5 folds, {sum(DIALOGS)} dialogs")

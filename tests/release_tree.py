@@ -7,12 +7,13 @@ from pathlib import Path
 import av
 import numpy as np
 
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap import paths
+from emofuse.corpora.iemocap.names import SESSIONS
 
 RATE = 16_000
 FPS = Fraction(30_000, 1_001)
 WIDTH, HEIGHT = 128, 96  # of the split screen
-DIALOGS = tuple(f"Ses0{n}{who}" for n in release.SESSIONS for who in ("F_impro01", "M_script01_1"))
+DIALOGS = tuple(f"Ses0{n}{who}" for n in SESSIONS for who in ("F_impro01", "M_script01_1"))
 # Suffix of the id, start and end in seconds, label, words; they overlap, as turns do.
 TURNS = (
     ("F000", 0.5, 1.5, "neu", "Did you get the mail: today?"),
@@ -28,14 +29,14 @@ def make_release(root, dialogs=DIALOGS, turns=TURNS, seconds=4.0, b_frames=0):
     for number, dialog in enumerate(dialogs):
         rng = np.random.default_rng(number)
         sound = rng.integers(-9000, 9000, (round(seconds * RATE), 2), dtype=np.int16)
-        write_labels(release.label_path(root, dialog), dialog, turns)
-        write_transcript(release.transcript_path(root, dialog), dialog, turns)
-        write_wav(release.dialog_wav_path(root, dialog), sound)
+        write_labels(paths.label_path(root, dialog), dialog, turns)
+        write_transcript(paths.transcript_path(root, dialog), dialog, turns)
+        write_wav(paths.dialog_wav_path(root, dialog), sound)
         mono = np.rint(sound.mean(axis=1)).astype(np.int16)
         for suffix, start, end, *_ in turns:
             own = mono[round(start * RATE) : round(end * RATE)]
-            write_wav(release.sentence_wav_path(root, f"{dialog}_{suffix}"), own)
-        write_avi(release.avi_path(root, dialog), seconds, b_frames)
+            write_wav(paths.sentence_wav_path(root, f"{dialog}_{suffix}"), own)
+        write_avi(paths.avi_path(root, dialog), seconds, b_frames)
     return Path(root)
 
 

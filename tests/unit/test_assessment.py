@@ -8,7 +8,7 @@ import scipy.stats
 from evaluation_inputs import SYSTEMS, Run
 from fusion_inputs import CLASSES
 
-from emofuse.evaluation.assessment import assess
+from emofuse.evaluation.assessment import AssessmentFiles, assess
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_parquet, write_parquet
 
@@ -20,7 +20,7 @@ SINGLES = ["text-bert", "audio-wav2vec2", "video-videomae"]
 def assessed(run, words=None, final_system="validation", resamples=500):
     """Assess a Run: its five tables as DataFrames by name."""
     outputs = {name: run.corpus.folder / f"assessment/{name}.parquet" for name in NAMES}
-    assess(run.write(), run.splits, words, final_system, **outputs, resamples=resamples)
+    assess(run.write(), run.splits, words, final_system, AssessmentFiles(**outputs), resamples=resamples)
     return {name: read_parquet(path).to_pandas() for name, path in outputs.items()}
 
 

@@ -63,15 +63,15 @@ def test_the_table_names_what_was_run_and_warns_of_tiny_encoders(run):
 
 def test_padding_is_no_useful_work():
     """A turn's work depends on its own length, and what is frozen has no backward pass."""
-    import cases
+    from flops import count_flops
 
     from emofuse.encoders.architectures import build
 
     backbone, _ = build("wav2vec2", [], tiny=True)
-    one, two, three = (cases._count_flops(backbone, seconds * 16_000) for seconds in (1, 2, 3))
+    one, two, three = (count_flops(backbone, seconds * 16_000) for seconds in (1, 2, 3))
     assert 2 < two / one < 2.2 and 3 < three / one < 3.5  # attention grows faster than the length
     backbone.feature_extractor._freeze_parameters()
-    assert cases._count_flops(backbone, 16_000) < 0.8 * one
+    assert count_flops(backbone, 16_000) < 0.8 * one
 
 
 def test_the_histogram_is_the_one_it_says_it_is():

@@ -14,7 +14,7 @@ from emofuse.clips import audio as clip_audio
 from emofuse.clips import files as clip_files
 from emofuse.clips import text as clip_text
 from emofuse.clips import video as clip_video
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap import paths
 from emofuse.encoders.inputs import AudioInputs, TextInputs
 from emofuse.media import reading as media
 from emofuse.media.wav import MediaError, WavHeader
@@ -32,31 +32,29 @@ def root(tmp_path):
 
 def text(root, out, on_missing="error"):
     manifest = clip_files.manifest_path(out, "text", DIALOG)
-    transcript = release.transcript_path(root, DIALOG)
-    clip_text.cut_text(
-        DIALOG, release.label_path(root, DIALOG), transcript, out / "text" / DIALOG, manifest, on_missing
-    )
+    transcript = paths.transcript_path(root, DIALOG)
+    clip_text.cut_text(DIALOG, paths.label_path(root, DIALOG), transcript, out / "text" / DIALOG, manifest, on_missing)
     return clip_files.read_manifests([manifest])
 
 
 def audio(root, out, on_missing="error"):
     manifest = clip_files.manifest_path(out, "audio", DIALOG)
-    sentences, whole = release.sentence_wavs(root, DIALOG), release.dialog_wav_path(root, DIALOG)
+    sentences, whole = paths.sentence_wavs(root, DIALOG), paths.dialog_wav_path(root, DIALOG)
     folder = out / "audio" / DIALOG
-    clip_audio.cut_audio(DIALOG, release.label_path(root, DIALOG), sentences, whole, folder, manifest, on_missing)
+    clip_audio.cut_audio(DIALOG, paths.label_path(root, DIALOG), sentences, whole, folder, manifest, on_missing)
     return clip_files.read_manifests([manifest])
 
 
 def video(root, out, crop="speaker", on_missing="error"):
     manifest = clip_files.manifest_path(out, "video", DIALOG)
-    folder, avi = out / "video" / DIALOG, release.avi_path(root, DIALOG)
-    clip_video.cut_video(DIALOG, release.label_path(root, DIALOG), avi, folder, manifest, crop, on_missing)
+    folder, avi = out / "video" / DIALOG, paths.avi_path(root, DIALOG)
+    clip_video.cut_video(DIALOG, paths.label_path(root, DIALOG), avi, folder, manifest, crop, on_missing)
     return clip_files.read_manifests([manifest])
 
 
 def relabel(root, *turns):
     """Give the dialog these turns: suffix, start, end."""
-    release_tree.write_labels(release.label_path(root, DIALOG), DIALOG, [(*turn, "neu", "") for turn in turns])
+    release_tree.write_labels(paths.label_path(root, DIALOG), DIALOG, [(*turn, "neu", "") for turn in turns])
 
 
 def cut_short(path, share=0.5):
@@ -74,7 +72,7 @@ def expected_frames(start, end, count=119):
 
 
 def test_words_become_one_file_a_turn(root, tmp_path):
-    transcript = release.transcript_path(root, DIALOG)
+    transcript = paths.transcript_path(root, DIALOG)
     lines = transcript.read_text().splitlines()
     release_tree.write(transcript, "\ufeff" + "\r\n".join([*lines[1:], "M: Yeah."]))
     rows = text(root, tmp_path)
@@ -90,7 +88,7 @@ def test_clips_and_manifest_of_an_earlier_cut_do_not_stay(root, tmp_path):
     relabel(root, ("F000", 0.5, 1.5))
     assert list(text(root, tmp_path)) == [f"{DIALOG}_F000"]
     assert [path.name for path in (tmp_path / "text" / DIALOG).iterdir()] == [f"{DIALOG}_F000.txt"]
-    release.transcript_path(root, DIALOG).unlink()
+    paths.transcript_path(root, DIALOG).unlink()
     with pytest.raises(EmofuseError, match="missing"):
         text(root, tmp_path)
     assert not clip_files.manifest_path(tmp_path, "text", DIALOG).exists()
@@ -98,7 +96,7 @@ def test_clips_and_manifest_of_an_earlier_cut_do_not_stay(root, tmp_path):
 
 
 def test_bad_ids_never_reach_the_file_system(root, tmp_path):
-    labels = release.label_path(root, DIALOG)
+    labels = paths.label_path(root, DIALOG)
     labels.write_bytes(labels.read_bytes().replace(f"{DIALOG}_F000".encode(), b"../../x"))
     for cut in (text, audio, video):
         with pytest.raises(EmofuseError, match=r"'\.\./\.\./x' is not a turn id"):
@@ -113,13 +111,13 @@ def test_a_turns_own_wav_is_copied_byte_for_byte(root, tmp_path):
     rows = audio(root, tmp_path)
     for turn in TURNS:
         data = clip_files.clip_path(tmp_path, "audio", turn).read_bytes()
-        assert data == release.sentence_wav_path(root, turn).read_bytes()
+        assert data == paths.sentence_wav_path(root, turn).read_bytes()
         assert rows[turn]["checksum"] == hashlib.sha256(data).hexdigest()
         assert int(rows[turn]["frames"]) == (len(data) - 44) // 2
 
 
 def test_a_turn_without_its_own_wav_is_cut_from_the_dialogs(root, tmp_path):
-    own = release.sentence_wav_path(root, TURNS[2])
+    own = paths.sentence_wav_path(root, TURNS[2])
     expected = own.read_bytes()
     own.unlink()
     rows = audio(root, tmp_path)
@@ -146,7 +144,7 @@ def test_turns_past_the_end_of_the_dialogs_wav(root, tmp_path):
 def test_other_formats_are_converted(root, tmp_path, rate, channels):
     times = np.arange(rate) / rate
     tone = (8000 * np.sin(2 * np.pi * 440 * times)).astype(np.int16)
-    own = release.sentence_wav_path(root, TURNS[0])
+    own = paths.sentence_wav_path(root, TURNS[0])
     release_tree.write_wav(own, tone if channels == 1 else np.stack([tone, -tone // 2], 1), rate)
     row = audio(root, tmp_path)[TURNS[0]]
     path = clip_files.clip_path(tmp_path, "audio", TURNS[0])
@@ -161,7 +159,7 @@ def test_other_formats_are_converted(root, tmp_path, rate, channels):
 
 
 def test_a_wav_that_does_not_state_its_length_is_made_whole(root, tmp_path):
-    own = release.sentence_wav_path(root, TURNS[0])
+    own = paths.sentence_wav_path(root, TURNS[0])
     data = own.read_bytes()
     own.write_bytes(data[:4] + b"\0\0\0\0" + data[8:40] + b"\0\0\0\0" + data[44:])
     audio(root, tmp_path)
@@ -228,7 +226,7 @@ class Waveforms:
 
 @pytest.mark.parametrize("kind", HEARD)
 def test_what_is_counted_when_cutting_is_what_training_reads(root, tmp_path, kind):
-    own = release.sentence_wav_path(root, TURNS[0])
+    own = paths.sentence_wav_path(root, TURNS[0])
     own.write_bytes(HEARD[kind])
     row = audio(root, tmp_path)[TURNS[0]]
     clip, samples = clip_files.clip_path(tmp_path, "audio", TURNS[0]), int(row["frames"])
@@ -240,7 +238,7 @@ def test_what_is_counted_when_cutting_is_what_training_reads(root, tmp_path, kin
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_wav_that_cannot_be_read_whole_is_refused_alike_by_check_and_by_cutting(root, tmp_path, kind):
-    own = release.sentence_wav_path(root, TURNS[0])
+    own = paths.sentence_wav_path(root, TURNS[0])
     own.write_bytes(REFUSED[kind])
     with pytest.raises(MediaError) as caught:
         media.wav_seconds(own)
@@ -277,13 +275,13 @@ def test_a_turn_shorter_than_a_sample_or_a_frame_says_so(root, tmp_path):
 
 def test_damaged_wavs_are_refused_all_at_once_or_dropped(root, tmp_path):
     for turn in TURNS[:2]:
-        cut_short(release.sentence_wav_path(root, turn))
-    release.sentence_wav_path(root, TURNS[2]).write_bytes(b"")
+        cut_short(paths.sentence_wav_path(root, turn))
+    paths.sentence_wav_path(root, TURNS[2]).write_bytes(b"")
     with pytest.raises(EmofuseError) as caught:
         audio(root, tmp_path)
     assert all(f"{turn}.wav" in str(caught.value) for turn in TURNS[:3])
     assert {row["status"] for row in audio(root, tmp_path, "drop").values()} == {"ok"}
-    release.dialog_wav_path(root, DIALOG).unlink()
+    paths.dialog_wav_path(root, DIALOG).unlink()
     statuses = [row["status"] for row in audio(root, tmp_path, "drop").values()]
     assert statuses == ["unreadable", "unreadable", "unreadable", "ok", "ok"]
 
@@ -364,7 +362,7 @@ def test_the_video_is_decoded_once_and_gives_the_same_bytes_again(root, tmp_path
 
 
 def test_damaged_videos_are_refused_or_dropped(root, tmp_path):
-    avi = release.avi_path(root, DIALOG)
+    avi = paths.avi_path(root, DIALOG)
     whole = avi.read_bytes()
     cut_short(avi)
     unreadable = dict.fromkeys(sorted(TURNS), "unreadable")
@@ -385,7 +383,7 @@ def test_damaged_videos_are_refused_or_dropped(root, tmp_path):
 
 
 def test_damage_in_the_middle_of_a_video_leaves_no_clips(root, tmp_path):
-    avi = release.avi_path(root, DIALOG)
+    avi = paths.avi_path(root, DIALOG)
     data = bytearray(avi.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 3000] = np.random.default_rng(0).bytes(3000)
@@ -467,7 +465,7 @@ def packed(found):
 def test_odd_avis_are_cut_at_the_frames_that_they_show(tmp_path, kind):
     """Packed B-frames; frames that were never written, which later ones must not move up for; a header of too few frames."""
     root = release_tree.make_release(tmp_path / "release", [DIALOG], b_frames=1 if kind == "packed" else 0)
-    avi = release.avi_path(root, DIALOG)
+    avi = paths.avi_path(root, DIALOG)
     data, gone = avi.read_bytes(), set()
     _, found = avi_chunks(data)
     if kind == "packed":
@@ -493,7 +491,7 @@ def test_odd_avis_are_cut_at_the_frames_that_they_show(tmp_path, kind):
 
 
 def test_a_broken_last_frame_is_found_by_check_as_by_cutting(root, tmp_path):
-    avi = release.avi_path(root, DIALOG)
+    avi = paths.avi_path(root, DIALOG)
     data = bytearray(avi.read_bytes())
     _, found = avi_chunks(bytes(data))
     at = bytes(data).rfind(found[-1])
@@ -507,7 +505,7 @@ def test_a_broken_last_frame_is_found_by_check_as_by_cutting(root, tmp_path):
 
 
 def test_a_picture_that_changes_its_size_is_refused_with_the_time(root, tmp_path):
-    avi = release.avi_path(root, DIALOG)
+    avi = paths.avi_path(root, DIALOG)
     with av.open(str(avi), "w", format="avi") as out:
         stream = out.add_stream("mjpeg", rate=release_tree.FPS)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuvj420p"
@@ -559,7 +557,7 @@ def test_deleted_and_damaged_clips_are_found(root, tmp_path):
 
 
 def test_a_dialog_whose_labels_are_dropped_has_an_empty_manifest(root, tmp_path):
-    release.label_path(root, DIALOG).unlink()
+    paths.label_path(root, DIALOG).unlink()
     for cut in (text, audio, video):
         with pytest.raises(EmofuseError, match="missing"):
             cut(root, tmp_path)

@@ -9,9 +9,12 @@ from emofuse.clips import files as clip_files
 from emofuse.clips import summary
 from emofuse.clips import text as clip_text
 from emofuse.clips import video as clip_video
+from emofuse.corpora import labels as label_index
 from emofuse.corpora import problems, recordings, words
-from emofuse.corpora import turns as turn_index
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap import paths
+from emofuse.corpora.iemocap.dialogs import read_dialog_list
+from emofuse.corpora.iemocap.names import session_of
+from emofuse.corpora.turns import TURNS_SCHEMA
 from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError
 
@@ -31,20 +34,20 @@ def out(tmp_path):
 
 
 def index_turns(root, out, on_missing="error", **options):
-    turn_index.index_turns(root, [DIALOG, OTHER], on_missing, out / "turns.parquet", out / "turns.tsv", **options)
+    label_index.index_turns(root, [DIALOG, OTHER], on_missing, out / "turns.parquet", out / "turns.tsv", **options)
     return store.read_parquet(out / "turns.parquet").to_pylist(), store.read_tsv(out / "turns.tsv")
 
 
 def index_words(root, out, on_missing="error"):
-    paths = out / "turns.parquet", on_missing, out / "words.parquet", out / "words.tsv"
-    words.index_words(root, [DIALOG, OTHER], *paths)
+    outputs = out / "turns.parquet", on_missing, out / "words.parquet", out / "words.tsv"
+    words.index_words(root, [DIALOG, OTHER], *outputs)
     rows = store.read_parquet(out / "words.parquet").to_pylist()
     return {row["turn_id"]: row["text"] for row in rows}, store.read_tsv(out / "words.tsv")
 
 
 def index_media(root, out, on_missing="error", threads=1):
-    paths = out / "turns.parquet", on_missing, out / "media.parquet", out / "media.tsv"
-    recordings.index_media(root, [DIALOG, OTHER], *paths, threads)
+    outputs = out / "turns.parquet", on_missing, out / "media.parquet", out / "media.tsv"
+    recordings.index_media(root, [DIALOG, OTHER], *outputs, threads)
     return store.read_parquet(out / "media.parquet").to_pylist(), store.read_tsv(out / "media.tsv")
 
 
@@ -76,11 +79,11 @@ def test_turns_are_indexed_by_their_own_speaker(root, out):
         "arousal": 3.0,
         "dominance": 2.0,
     }
-    assert store.read_parquet(out / "turns.parquet").schema.equals(turn_index.TURNS_SCHEMA)
+    assert store.read_parquet(out / "turns.parquet").schema.equals(TURNS_SCHEMA)
 
 
 def test_quirks_of_label_files_are_read_and_listed(root, out):
-    path = release.label_path(root, DIALOG)
+    path = paths.label_path(root, DIALOG)
     text = path.read_bytes().replace(b"[2.5000, 3.0000, 2.0000]", b"[2.5000, 5.5000, ]", 1)
     path.write_bytes(b"\xef\xbb\xbf" + text.replace(b"any character", b"na\xefve").replace(b"\n", b"\r\n"))
     release_tree.write(path.with_name("Ses01F_impro1.txt"), "")
@@ -98,25 +101,25 @@ def test_quirks_of_label_files_are_read_and_listed(root, out):
 
 def test_errors_in_all_label_files_are_listed_at_once_even_where_files_may_be_dropped(root, out):
     for dialog in (DIALOG, OTHER):
-        path = release.label_path(root, dialog)
+        path = paths.label_path(root, dialog)
         path.write_bytes(path.read_bytes().replace(f"{dialog}_F000".encode(), b"../../x"))
     path.write_bytes(path.read_bytes().replace(b"1.9000 - 2.6000", b"2.6000 - 1.9000"))
     with pytest.raises(EmofuseError) as caught:
         index_turns(root, out, "drop")
     message = str(caught.value)
-    assert f"{release.label_path(root, DIALOG)}:3: '../../x'" in message
+    assert f"{paths.label_path(root, DIALOG)}:3: '../../x'" in message
     assert f"{path}:3: '../../x'" in message
     assert f"{path}:7: turn {OTHER}_F001 lasts from 2.6000 to 1.9000" in message
     assert not (out / "turns.parquet").exists()
 
 
 def test_missing_and_empty_label_files_are_refused_together_or_dropped(root, out):
-    release.label_path(root, DIALOG).unlink()
-    release.label_path(root, OTHER).write_bytes(bytes(1000))
+    paths.label_path(root, DIALOG).unlink()
+    paths.label_path(root, OTHER).write_bytes(bytes(1000))
     with pytest.raises(EmofuseError) as caught:
         index_turns(root, out)
-    assert f"{release.label_path(root, DIALOG)}: missing file" in str(caught.value)
-    assert f"{release.label_path(root, OTHER)}: unreadable file" in str(caught.value)
+    assert f"{paths.label_path(root, DIALOG)}: missing file" in str(caught.value)
+    assert f"{paths.label_path(root, OTHER)}: unreadable file" in str(caught.value)
     turns, problems = index_turns(root, out, "drop")
     assert turns == []
     assert [row["severity"] for row in problems] == ["error", "error"]
@@ -130,7 +133,7 @@ def test_the_counts_of_the_whole_release_are_asserted(root, out, tmp_path):
     ]
     store.write_tsv(lists["counts_path"], counts, ["session", "label", "turns"])
     index_turns(root, out, **lists)
-    path = release.label_path(root, OTHER)
+    path = paths.label_path(root, OTHER)
     path.write_bytes(path.read_bytes().replace(b"\tneu\t", b"\tfea\t"))
     with pytest.raises(EmofuseError) as caught:
         index_turns(root, out, **lists)
@@ -140,24 +143,24 @@ def test_the_counts_of_the_whole_release_are_asserted(root, out, tmp_path):
     path.unlink()
     index_turns(root, out, "drop", **lists)  # the session of a dropped file cannot be counted
     lists["dialog_list_path"].write_text(f"{DIALOG}\n")
-    path.write_bytes(release.label_path(root, DIALOG).read_bytes().replace(DIALOG.encode(), OTHER.encode())[:-200])
+    path.write_bytes(paths.label_path(root, DIALOG).read_bytes().replace(DIALOG.encode(), OTHER.encode())[:-200])
     index_turns(root, out, **lists)  # not the whole release
 
 
 def test_a_release_with_the_known_counts_passes(out, tmp_path):
     resources = Path(__file__).parents[2] / "resources"
-    dialogs = release.read_dialog_list(resources / "iemocap_dialogs.txt")
+    dialogs = read_dialog_list(resources / "iemocap_dialogs.txt")
     turns = {dialog: [] for dialog in dialogs}
     for cell in store.read_tsv(resources / "iemocap_counts.tsv"):
-        session = [dialog for dialog in dialogs if release.session_of(dialog) == int(cell["session"])]
+        session = [dialog for dialog in dialogs if session_of(dialog) == int(cell["session"])]
         for number in range(int(cell["turns"])):
             mine = turns[session[number % len(session)]]
             mine.append((f"F{len(mine):03d}", len(mine), len(mine) + 1, cell["label"], ""))
     for dialog, mine in turns.items():
-        release_tree.write_labels(release.label_path(tmp_path, dialog), dialog, mine)
-    paths = out / "turns.parquet", out / "turns.tsv"
+        release_tree.write_labels(paths.label_path(tmp_path, dialog), dialog, mine)
+    outputs = out / "turns.parquet", out / "turns.tsv"
     lists = resources / "iemocap_counts.tsv", resources / "iemocap_dialogs.txt"
-    turn_index.index_turns(tmp_path, dialogs, "error", *paths, *lists)
+    label_index.index_turns(tmp_path, dialogs, "error", *outputs, *lists)
     assert len(store.read_parquet(out / "turns.parquet")) == 10039
 
 
@@ -166,7 +169,7 @@ def test_a_release_with_the_known_counts_passes(out, tmp_path):
 
 def test_quirks_of_transcripts_are_read_and_listed(root, out):
     index_turns(root, out)
-    path = release.transcript_path(root, DIALOG)
+    path = paths.transcript_path(root, DIALOG)
     lines = path.read_bytes().splitlines()[1:]
     lines += [
         b"M: Yeah.",
@@ -191,8 +194,8 @@ def test_quirks_of_transcripts_are_read_and_listed(root, out):
 
 def test_missing_transcripts_are_refused_together_or_dropped(root, out):
     index_turns(root, out)
-    release.transcript_path(root, DIALOG).unlink()
-    release.transcript_path(root, OTHER).write_bytes(b"")
+    paths.transcript_path(root, DIALOG).unlink()
+    paths.transcript_path(root, OTHER).write_bytes(b"")
     with pytest.raises(EmofuseError, match=rf"(?s)release: 2 .*{DIALOG}\.txt: missing.*{OTHER}\.txt: unreadable"):
         index_words(root, out)
     words, problems = index_words(root, out, "drop")
@@ -218,7 +221,7 @@ def test_every_medium_is_opened(root, out):
 
 def test_several_threads_find_the_same(root, out):
     index_turns(root, out)
-    release.avi_path(root, OTHER).unlink()
+    paths.avi_path(root, OTHER).unlink()
     one, several = (index_media(root, out, "drop", threads=threads) for threads in (1, 4))
     assert one == several
 
@@ -226,20 +229,20 @@ def test_several_threads_find_the_same(root, out):
 def test_damaged_and_missing_media_are_refused_together_or_dropped(root, out):
     index_turns(root, out)
     damaged = [
-        release.avi_path(root, DIALOG),
-        release.dialog_wav_path(root, OTHER),
-        release.sentence_wav_path(root, TURNS[0]),
+        paths.avi_path(root, DIALOG),
+        paths.dialog_wav_path(root, OTHER),
+        paths.sentence_wav_path(root, TURNS[0]),
     ]
     for path in damaged:
         path.write_bytes(path.read_bytes()[:-1000])
-    release.avi_path(root, OTHER).unlink()
-    release.dialog_wav_path(root, DIALOG).write_bytes(b"")
+    paths.avi_path(root, OTHER).unlink()
+    paths.dialog_wav_path(root, DIALOG).write_bytes(b"")
     with pytest.raises(EmofuseError) as caught:
         index_media(root, out)
     for path in damaged:
         assert f"{path}: truncated file: it holds" in str(caught.value)
-    assert f"{release.avi_path(root, OTHER)}: missing file" in str(caught.value)
-    assert f"{release.dialog_wav_path(root, DIALOG)}: unreadable file" in str(caught.value)
+    assert f"{paths.avi_path(root, OTHER)}: missing file" in str(caught.value)
+    assert f"{paths.dialog_wav_path(root, DIALOG)}: unreadable file" in str(caught.value)
     assert not (out / "media.parquet").exists()
     files, problems = index_media(root, out, "drop")
     statuses = {(row["dialog"], row["kind"]): row["status"] for row in files if row["kind"] != "sentence_wav"}
@@ -261,9 +264,9 @@ def test_damaged_and_missing_media_are_refused_together_or_dropped(root, out):
 
 def test_wavs_of_turns_that_are_not_there_are_replaced_and_listed(root, out):
     index_turns(root, out)
-    release.sentence_wav_path(root, TURNS[1]).unlink()
+    paths.sentence_wav_path(root, TURNS[1]).unlink()
     for suffix, *_ in release_tree.TURNS:
-        release.sentence_wav_path(root, f"{OTHER}_{suffix}").unlink()
+        paths.sentence_wav_path(root, f"{OTHER}_{suffix}").unlink()
     _, problems = index_media(root, out)
     assert [(row["subject"], row["severity"], row["action"]) for row in problems] == [
         (f"Session1/sentences/wav/{DIALOG}/{TURNS[1]}.wav", "warning", "cut from the dialog's wav"),
@@ -275,7 +278,7 @@ def test_turns_beyond_their_media_are_listed_as_the_clips_treat_them(root, out):
     times = (("F000", 0.5, 1.5), ("F001", 1.9, 2.9), ("F005", 3.5, 4.5), ("F006", 4.5, 5.0), ("F007", 3.9, 4.01))
     times += (("F008", 1.00001, 1.00002),)
     turns = [(*turn, "neu", "Words.") for turn in times]
-    release_tree.write_labels(release.label_path(root, DIALOG), DIALOG, turns)
+    release_tree.write_labels(paths.label_path(root, DIALOG), DIALOG, turns)
     index_turns(root, out)
     _, problems = index_media(root, out)
     found = kinds(row for row in problems if DIALOG in row["subject"])
@@ -293,7 +296,7 @@ def test_turns_beyond_their_media_are_listed_as_the_clips_treat_them(root, out):
         },
     }
     manifest = out / "video.tsv"
-    labels, avi = release.label_path(root, DIALOG), release.avi_path(root, DIALOG)
+    labels, avi = paths.label_path(root, DIALOG), paths.avi_path(root, DIALOG)
     clip_video.cut_video(DIALOG, labels, avi, out / "video", manifest, "speaker", "error")
     statuses = {turn[-4:]: row["status"] for turn, row in clip_files.read_manifests([manifest]).items()}
     assert statuses == dict.fromkeys(("F000", "F001", "F005", "F007"), "ok") | {"F006": "past_end", "F008": "missing"}
@@ -303,8 +306,8 @@ def test_turns_beyond_their_media_are_listed_as_the_clips_treat_them(root, out):
 
 
 def test_the_summary_tells_turns_classes_problems_and_clips(root, out):
-    release.sentence_wav_path(root, TURNS[1]).unlink()
-    path = release.transcript_path(root, OTHER)
+    paths.sentence_wav_path(root, TURNS[1]).unlink()
+    path = paths.transcript_path(root, OTHER)
     path.write_bytes(path.read_bytes() + b"M: Yeah.\n")
     index_turns(root, out)
     index_words(root, out)
@@ -312,11 +315,11 @@ def test_the_summary_tells_turns_classes_problems_and_clips(root, out):
     problems.merge_problems([out / f"{name}.tsv" for name in ("turns", "words", "media")], out / "problems.tsv")
     assert [row["severity"] for row in store.read_tsv(out / "problems.tsv")] == ["warning", "info"]
     folder, manifest = out / "text" / DIALOG, clip_files.manifest_path(out, "text", DIALOG)
-    labels, transcript = release.label_path(root, DIALOG), release.transcript_path(root, DIALOG)
+    labels, transcript = paths.label_path(root, DIALOG), paths.transcript_path(root, DIALOG)
     clip_text.cut_text(DIALOG, labels, transcript, folder, manifest, "error")
     (folder / f"{TURNS[0]}.txt").unlink()
-    paths = [out / name for name in ("turns.parquet", "words.parquet", "media.parquet", "problems.tsv")]
-    text = summary.summarise(*paths, [str(out)], CLASSES)
+    outputs = [out / name for name in ("turns.parquet", "words.parquet", "media.parquet", "problems.tsv")]
+    text = summary.summarise(*outputs, [str(out)], CLASSES)
     assert "2 dialogs" in text
     assert "10 turns" in text
     assert [line.split()[:7] for line in text.splitlines() if line.startswith("all")] == [["all", *"2222", "2", "10"]]

@@ -12,8 +12,12 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import OneHotEncoder
 
+from emofuse.demo import chance
 from emofuse.demo import plan as demo_plan
-from emofuse.demo import release as demo_release
+from emofuse.demo import turns as demo_turns
+from emofuse.demo.release import write_dialog
+from emofuse.demo.turns import direct
+from emofuse.demo.words import vocabulary
 
 RELEASE_NAME = re.compile(r"Ses0[1-5][FM]_(impro\d\d[ab]?|script\d\d_\d[b]?)")
 DIALOG = "Ses01F_impro01"
@@ -23,17 +27,17 @@ SEED = 1
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     root = tmp_path_factory.mktemp("release")
-    demo_release.write_dialog(root, DIALOG, SEED)
+    write_dialog(root, DIALOG, SEED)
     return root
 
 
 @pytest.fixture(scope="module")
 def turns():
-    return [turn for dialog in demo_plan.DIALOGS for turn in demo_release.direct(dialog, SEED)]
+    return [turn for dialog in demo_plan.DIALOGS for turn in direct(dialog, SEED)]
 
 
 def four_class(turns):
-    return [turn for turn in turns if turn.label in demo_release.CLASS_OF]
+    return [turn for turn in turns if turn.label in chance.CLASS_OF]
 
 
 def samples(path):
@@ -58,7 +62,7 @@ def test_a_dialog_is_the_declared_files_and_no_others(tree):
 
 
 def test_the_same_seed_writes_the_same_bytes(tree, tmp_path):
-    demo_release.write_dialog(tmp_path, DIALOG, SEED)
+    write_dialog(tmp_path, DIALOG, SEED)
     for name in demo_plan.dialog_files(DIALOG):
         assert (tmp_path / name).read_bytes() == (tree / name).read_bytes(), name
 
@@ -77,16 +81,16 @@ def test_the_avi_is_divx_split_screen_with_sound(tree):
 
 
 def test_sentence_wavs_are_as_long_as_their_turns(tree):
-    for turn in demo_release.direct(DIALOG, SEED):
+    for turn in direct(DIALOG, SEED):
         with wave.open(str(tree / f"Session1/sentences/wav/{DIALOG}/{turn.turn_id}.wav")) as file:
             assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
             assert abs(file.getnframes() / 16_000 - (turn.end - turn.start)) < 1e-4
 
 
 def test_turns_past_the_end_of_the_recording_have_their_own_wav(tmp_path):
-    (dialog,) = demo_release.ENDS_EARLY
-    demo_release.write_dialog(tmp_path, dialog, SEED)
-    turns = demo_release.direct(dialog, SEED)
+    (dialog,) = demo_turns.ENDS_EARLY
+    write_dialog(tmp_path, dialog, SEED)
+    turns = direct(dialog, SEED)
     wav = len(samples(tmp_path / f"Session5/dialog/wav/{dialog}.wav")) / 2 / 16_000
     avi = len(grey_frames(tmp_path / f"Session5/dialog/avi/DivX/{dialog}.avi")) * 1001 / 30_000
     for end in (wav, avi):
@@ -96,13 +100,13 @@ def test_turns_past_the_end_of_the_recording_have_their_own_wav(tmp_path):
 
 def test_the_vocabulary_holds_every_word(turns):
     words = {word for turn in turns for word in re.findall(r"[a-z]+", turn.words.lower())}
-    assert words <= set(demo_release.vocabulary())
+    assert words <= set(vocabulary())
 
 
 def test_every_session_has_the_same_labels(turns):
     for session in demo_plan.SESSIONS:
         own = [turn.label for turn in turns if demo_plan.session_of(turn.turn_id) == session]
-        assert Counter(own) == demo_release.LABELS
+        assert Counter(own) == chance.LABELS
 
 
 def test_speakers_overlap_each_other_but_never_themselves(turns):
@@ -117,8 +121,8 @@ def test_speakers_overlap_each_other_but_never_themselves(turns):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_nothing_outside_words_samples_and_pixels_tells_the_class(seed):
     """Guessing from everything that surrounds a turn stays at the majority class, over the five sessions."""
-    turns = four_class(turn for dialog in demo_plan.DIALOGS for turn in demo_release.direct(dialog, seed))
-    truth = np.array([demo_release.CLASS_OF[turn.label] for turn in turns])
+    turns = four_class(turn for dialog in demo_plan.DIALOGS for turn in direct(dialog, seed))
+    truth = np.array([chance.CLASS_OF[turn.label] for turn in turns])
     session = np.array([demo_plan.session_of(turn.turn_id) for turn in turns])
     scene = OneHotEncoder(sparse_output=False).fit_transform([[turn.turn_id[5:-5], turn.gender] for turn in turns])
     numbers = [[t.end - t.start, t.start, int(t.turn_id[-3:]), len(t.words.split()), t.start % 1] for t in turns]
@@ -134,22 +138,22 @@ def test_nothing_outside_words_samples_and_pixels_tells_the_class(seed):
 
 def test_other_classes_change_nothing_but_words_samples_and_the_speakers_half(tree, tmp_path, monkeypatch):
     """The woman (left) shows other classes; times, numbers of words, loudness, the man's turns and his half stay."""
-    show = demo_release._shown
+    show = demo_turns.shown_classes
     other = {"ang": "sad", "sad": "ang", "hap": "neu", "neu": "hap"}
 
     def shown(turn_id, *args):
         classes = show(turn_id, *args)
         return {kind: other[name] for kind, name in classes.items()} if turn_id[-4] == "F" else classes
 
-    before = demo_release.direct(DIALOG, SEED)
-    monkeypatch.setattr(demo_release, "_shown", shown)
-    after = demo_release.direct(DIALOG, SEED)
+    before = direct(DIALOG, SEED)
+    monkeypatch.setattr(demo_turns, "shown_classes", shown)
+    after = direct(DIALOG, SEED)
     for one, two in zip(before, after, strict=True):
         assert (one.turn_id, one.start, one.end, one.label) == (two.turn_id, two.start, two.end, two.label)
         assert len(one.words.split()) == len(two.words.split())
         assert (one.words == two.words) == (one.gender == "M")
 
-    demo_release.write_dialog(tmp_path, DIALOG, SEED)
+    write_dialog(tmp_path, DIALOG, SEED)
     for turn in before:
         path = f"Session1/sentences/wav/{DIALOG}/{turn.turn_id}.wav"
         one, two = samples(tree / path), samples(tmp_path / path)
@@ -164,8 +168,8 @@ def test_other_classes_change_nothing_but_words_samples_and_the_speakers_half(tr
 
 def test_each_modality_shows_the_class_by_itself(turns):
     turns = four_class(turns)
-    true = [demo_release.CLASS_OF[turn.label] for turn in turns]
-    for kind, share in demo_release.SHOWN.items():
+    true = [chance.CLASS_OF[turn.label] for turn in turns]
+    for kind, share in chance.SHOWN.items():
         shown = [getattr(turn, f"{kind}_class") for turn in turns]
         assert abs(np.mean([a == b for a, b in zip(true, shown, strict=True)]) - share) < 0.08
 
@@ -198,7 +202,7 @@ def test_encoders_load_as_they_were_made_and_are_equally_wide(name, tmp_path):
     demo_encoders.write_encoder(name, tmp_path, SEED)
     loaded, processor = encoders.load_pretrained(tmp_path, demo_plan.ENCODERS[name], "setting")
     torch.manual_seed(SEED)
-    made, its_processor = architectures.build(name, demo_release.vocabulary())
+    made, its_processor = architectures.build(name, vocabulary())
     assert type(loaded) is type(made) and type(processor) is type(its_processor)
     weights = loaded.state_dict()
     assert weights.keys() == made.state_dict().keys()
@@ -216,7 +220,7 @@ def test_the_demo_has_every_architecture():
 def test_the_spectrograms_hold_the_longest_turn(turns):
     from emofuse.encoders import architectures, inputs
 
-    _, extractor = architectures.build("ast", demo_release.vocabulary())
+    _, extractor = architectures.build("ast", vocabulary())
     longest = max(turn.samples for turn in turns)
     assert longest <= inputs.AudioInputs(extractor, max_seconds=10).most
 
@@ -225,7 +229,7 @@ def test_the_spectrograms_hold_the_longest_turn(turns):
 def test_wordpieces_cut_any_english_text(name):
     from emofuse.encoders import architectures
 
-    _, tokenizer = architectures.build(name, demo_release.vocabulary())
+    _, tokenizer = architectures.build(name, vocabulary())
     assert tokenizer.tokenize("The letter!") == ["the", "letter", "!"]
     assert "[UNK]" not in tokenizer.tokenize('Kids are talking by the door: 24 café-goers, "what\'s that?"')
 
@@ -233,9 +237,9 @@ def test_wordpieces_cut_any_english_text(name):
 def test_bytepairs_keep_the_words_and_cut_any_text():
     from emofuse.encoders import architectures
 
-    _, tokenizer = architectures.build("roberta", demo_release.vocabulary())
+    _, tokenizer = architectures.build("roberta", vocabulary())
     assert tokenizer.tokenize("That letter, okay!") == ["That", "Ġletter", ",", "Ġokay", "!"]
-    for word in demo_release.vocabulary():
+    for word in vocabulary():
         for spelling in (word, word.capitalize(), f" {word}"):
             assert len(tokenizer.tokenize(spelling)) == 1, spelling
     odd = "Kids by the door: 24 café-goers, “what’s that?” 很好"

@@ -7,7 +7,10 @@ from evaluation_inputs import ALONE, BY_NAME, SYSTEMS, Run
 from fusion_inputs import CLASSES
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
-from emofuse.evaluation.scores import Fold, best, choose, evaluate, measure
+from emofuse.evaluation.choice import best, choose
+from emofuse.evaluation.folds import Fold
+from emofuse.evaluation.measures import measure
+from emofuse.evaluation.scores import ScoreFiles, evaluate
 from emofuse.fusion.systems import System, candidates, full_fusions
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, write_parquet
@@ -18,7 +21,7 @@ NAMES = ("scores.parquet", "per_class.parquet", "confusion.parquet", "chosen.tsv
 def evaluated(run, paths=None, folder="evaluation", **options):
     """Evaluate a Run, and return the five outputs as lists of dicts by name."""
     outputs = [run.corpus.folder / folder / name for name in NAMES]
-    evaluate(paths or run.write(), run.splits, *outputs, **options)
+    evaluate(paths or run.write(), run.splits, ScoreFiles(*outputs), **options)
     tables = {path.stem: read_parquet(path).to_pylist() for path in outputs if path.suffix == ".parquet"}
     return tables | {"chosen": read_tsv(outputs[3])}
 

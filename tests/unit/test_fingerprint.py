@@ -73,6 +73,17 @@ def test_what_only_refuses_does_not_count(tree):
     assert changed(tree, "emofuse/encoders/proof.py", "MOST_FRAMES = 120", "MOST_FRAMES = 100") == set()
 
 
+def test_a_subject_reaches_only_the_scripts_that_need_it(tree):
+    cuts = {"cut_text", "cut_audio", "cut_video"}
+    labels = changed(tree, "emofuse/corpora/iemocap/labels.py", "0 <= start < end", "0 <= start <= end")
+    assert labels == {"index_turns"} | cuts
+    words = changed(tree, "emofuse/corpora/iemocap/transcripts.py", "not line", "len(line) == 0")
+    assert words == {"index_words", "cut_text"}
+    assert changed(tree, "emofuse/corpora/iemocap/tree.py", "path.is_dir()", "path.is_folder()") == set()
+    assert changed(tree, "emofuse/demo/face.py", "(245, 245, 245)", "(240, 240, 240)") == {"make_demo_dialog"}
+    assert changed(tree, "emofuse/evaluation/scores.py", '"pooled"', '"all"') == {"evaluate"}
+
+
 def test_script_counts_for_itself_alone(tree):
     assert changed(tree, "cut_text.py", "snakemake.resources.on_missing", '"drop"') == {"cut_text"}
 

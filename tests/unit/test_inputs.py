@@ -11,7 +11,7 @@ from transformers.models.videomae.image_processing_pil_videomae import VideoMAEI
 import release_tree
 from emofuse.clips import video as clip_video
 from emofuse.clips.files import manifest_path, read_manifests
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap import paths
 from emofuse.encoders import inputs
 from emofuse.encoders.inputs import AudioInputs, Collator, TextInputs, TurnDataset, VideoInputs, read_frames
 from emofuse.media import reading as media
@@ -27,7 +27,7 @@ def tree(tmp_path_factory):
     root = release_tree.make_release(folder / "release", [DIALOG])
     out, manifest = folder / "clips/video" / DIALOG, manifest_path(folder / "clips", "video", DIALOG)
     clip_video.cut_video(
-        DIALOG, release.label_path(root, DIALOG), release.avi_path(root, DIALOG), out, manifest, "full", "error"
+        DIALOG, paths.label_path(root, DIALOG), paths.avi_path(root, DIALOG), out, manifest, "full", "error"
     )
     return folder / "clips", read_manifests([manifest])
 

@@ -10,15 +10,14 @@ import yaml
 from snakemake.utils import update_config
 
 from emofuse import plan
-from emofuse.configuration.choices import check_choices
-from emofuse.configuration.schema import check_config, drop_nulls, load_schema
+from emofuse.configuration.choices import check
 from emofuse.demo.plan import DIALOGS, ENCODER_FOLDERS
 from emofuse.plan import make_plan, ordered
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import write_tsv
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = load_schema(ROOT / "workflow/schemas/config.schema.yaml")
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 
 
 def planned(*layers, demo=True, **changes):
@@ -27,9 +26,7 @@ def planned(*layers, demo=True, **changes):
     demo_layer = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8")) if demo else {}
     for layer in (demo_layer, *layers, changes):
         update_config(config, layer)
-    drop_nulls(config)
-    check_config(config, SCHEMA)
-    check_choices(config)
+    check(config, SCHEMA)
     return make_plan(config, needs_release=config["corpus"]["root"] is not None)
 
 

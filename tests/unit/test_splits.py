@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from emofuse.configuration import meaning
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap.dialogs import read_dialog_list
+from emofuse.corpora.iemocap.names import dialog_of, scenario_of, session_of, speaker_of, style_of
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, write_parquet
 from emofuse.splits import folds
@@ -29,9 +30,9 @@ def write_turns(path, turns):
     """turns.parquet of (turn_id, label)."""
     rows = []
     for turn, label in turns:
-        dialog = release.dialog_of(turn)
-        scene = dialog, release.scenario_of(dialog), release.style_of(dialog)
-        rows.append((turn, release.session_of(turn), *scene, release.speaker_of(turn), label))
+        dialog = dialog_of(turn)
+        scene = dialog, scenario_of(dialog), style_of(dialog)
+        rows.append((turn, session_of(turn), *scene, speaker_of(turn), label))
     names = ("turn_id", "session", "dialog", "scenario", "style", "speaker", "label")
     table = pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
     write_parquet(path, table.set_column(1, "session", table["session"].cast(pa.int8())))
@@ -55,11 +56,11 @@ def turns(tmp_path):
 @pytest.fixture(scope="module")
 def release_turns(tmp_path_factory):
     """The release's dialogs, and its turns by session and label; which dialog and speaker has which is drawn."""
-    dialogs = release.read_dialog_list(RESOURCES / "iemocap_dialogs.txt")
+    dialogs = read_dialog_list(RESOURCES / "iemocap_dialogs.txt")
     rng = np.random.default_rng(0)
     rows, number = [], Counter()
     for cell in read_tsv(RESOURCES / "iemocap_counts.tsv"):
-        own = [dialog for dialog in dialogs if release.session_of(dialog) == int(cell["session"])]
+        own = [dialog for dialog in dialogs if session_of(dialog) == int(cell["session"])]
         for dialog, letter in zip(
             rng.choice(own, int(cell["turns"])), rng.choice(["F", "M"], int(cell["turns"])), strict=True
         ):
@@ -488,12 +489,12 @@ def test_fifteen_folds_of_the_releases_scenarios(release_turns, tmp_path, subset
 
 def test_groups_of_the_release():
     """Of one size nearly, in dialogs, in every session."""
-    dialogs = release.read_dialog_list(RESOURCES / "iemocap_dialogs.txt")
+    dialogs = read_dialog_list(RESOURCES / "iemocap_dialogs.txt")
     groups = deal(dialogs)
     a, b, c = ({play for play in groups if groups[play] == letter} for letter in GROUPS)
     assert a == {"impro01", "impro04", "impro07", "script02"}
     assert b == {"impro02", "impro05", "impro08", "script03"}
     assert c == {"impro03", "impro06", "script01"}
-    of_dialog = [(release.session_of(d), groups[play_of(release.scenario_of(d))]) for d in dialogs]
+    of_dialog = [(session_of(d), groups[play_of(scenario_of(d))]) for d in dialogs]
     counts = {session: [of_dialog.count((session, letter)) for letter in "abc"] for session in SESSIONS}
     assert counts == {1: [10, 8, 10], 2: [10, 10, 10], 3: [10, 12, 10], 4: [10, 10, 10], 5: [10, 10, 11]}

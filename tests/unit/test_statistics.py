@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from emofuse.evaluation.scores import measure
+from emofuse.evaluation.measures import MEASURES, measure
 from emofuse.evaluation.statistics import (
-    MEASURES,
     count,
     draw_dialogs,
     holm,

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import release_tree
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap import paths
 from emofuse.demo.encoders import write_encoder
 
 DIALOG = release_tree.DIALOGS[0]
@@ -44,7 +44,7 @@ def test_the_base_config_is_read_from_wherever_snakemake_works(project, tmp_path
 
 def test_a_refusal_is_told_however_quiet_snakemake_is(project, tree):
     assert "error: corpus.root is not set" in refused(project, "--quiet", "all")
-    labels = release.label_path(tree, DIALOG)
+    labels = paths.label_path(tree, DIALOG)
     labels.write_text(labels.read_text().replace("[0.5000 - 1.5000]", "[1.5000 - 0.5000]"))
     output = refused(project, "--quiet", "all", "--", "results/small/turns.parquet", configs=["tree.yaml"])
     assert "\nerror: Errors in label files: 1" in output and "no interval" in output
@@ -52,7 +52,7 @@ def test_a_refusal_is_told_however_quiet_snakemake_is(project, tree):
 
 
 def test_a_release_dated_in_the_future_is_refused_before_any_job(project, tree):
-    path = release.dialog_wav_path(tree, DIALOG)
+    path = paths.dialog_wav_path(tree, DIALOG)
     os.utime(path, (time.time() + 86_400,) * 2)
     output = refused(project, "--dry-run", configs=["tree.yaml"])
     assert "Files dated in the future: 1" in output and path.name in output and "touch" in output
@@ -99,7 +99,7 @@ def test_empty_session(project, tree):
 
 
 def test_truncated_wav_and_avi_are_listed_together(project, tree):
-    wav, avi = release.dialog_wav_path(tree, DIALOG), release.avi_path(tree, DIALOG)
+    wav, avi = paths.dialog_wav_path(tree, DIALOG), paths.avi_path(tree, DIALOG)
     for path in (wav, avi):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     output = check(project)
@@ -109,7 +109,7 @@ def test_truncated_wav_and_avi_are_listed_together(project, tree):
 
 
 def test_turn_id_that_is_a_path(project, tree):
-    labels = release.label_path(tree, DIALOG)
+    labels = paths.label_path(tree, DIALOG)
     labels.write_text(labels.read_text().replace(f"{DIALOG}_F000", "../../x"))
     output = check(project)
     assert f"{labels.name}:" in output and "../../x" in output
@@ -169,7 +169,7 @@ def test_check_of_a_sound_tree_prints_a_summary(project, tree):
 
 
 def test_missing_files_are_listed_together_before_any_job(project, tree):
-    for path in (release.avi_path(tree, DIALOG), release.transcript_path(tree, release_tree.DIALOGS[3])):
+    for path in (paths.avi_path(tree, DIALOG), paths.transcript_path(tree, release_tree.DIALOGS[3])):
         path.unlink()
     output = refused(project, "--dry-run", configs=["tree.yaml"])
     assert "Missing files of the release: 2" in output and "corpus.on_missing: drop" in output
@@ -177,7 +177,7 @@ def test_missing_files_are_listed_together_before_any_job(project, tree):
 
 
 def test_drop_lists_what_is_left_out(project, tree):
-    release.avi_path(tree, DIALOG).unlink()
+    paths.avi_path(tree, DIALOG).unlink()
     project.write_config("drop.yaml", {"corpus": {"on_missing": "drop"}})
     done = project.snakemake("check", configs=["tree.yaml", "drop.yaml"])
     assert done.returncode == 0, done.stdout
@@ -229,7 +229,7 @@ def test_what_each_protocol_and_cross_fitting_add(project, tree):
 
 def test_a_root_and_words_that_look_like_code_are_only_a_name_and_words(project):
     root = release_tree.make_release(project.folder / "it's $(touch run) `touch run`; touch run & re lease")
-    transcript = release.transcript_path(root, DIALOG)
+    transcript = paths.transcript_path(root, DIALOG)
     transcript.write_text(transcript.read_text() + "<script>document.title='run'</script>: $(touch run)\n")
     project.write_config("odd.yaml", {"corpus": {"name": "odd", "root": str(root)}})
     done = project.snakemake("check", f"results/odd/clips/text/{DIALOG}.manifest.tsv", configs=["odd.yaml"])

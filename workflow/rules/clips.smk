@@ -5,17 +5,33 @@ Nothing that a job makes is ancient() here: Snakemake 9.27 overlooks a job's own
 remakes one of its ancient inputs.
 """
 
+from functools import cache
+
+from snakemake.logging import logger
+
+from emofuse.clips import files as clip_files
+from emofuse.corpora.iemocap import labels, paths
+
+# Snakemake does not look inside a directory() output; a deleted clip would go unnoticed until a training fails on it.
+if workflow.is_main_process:
+    with mistakes_as_messages():
+        for modality, dialog, gone in plan.missing_clips():
+            told = f"{', '.join(gone[:3])}, {len(gone)} in all"
+            logger.warning(f"{modality} clips of {dialog} are gone ({told}): cut again.")
+            clip_files.manifest_path(plan.clips_root(modality), modality, dialog).unlink()
+
 
 def label_file(wildcards):
     """The dialog's label file."""
-    path = str(release.label_path(plan.root, wildcards.dialog))
+    path = str(paths.label_path(plan.root, wildcards.dialog))
     return path if plan.generated else ancient(path)
 
 
 @cache
 def times_digest(dialog):
     """Hash of the dialog's turn ids and times, read once for its three jobs."""
-    return mistakes_as_messages(release.times_digest, release.label_path(plan.root, dialog), dialog)
+    with mistakes_as_messages():
+        return labels.times_digest(paths.label_path(plan.root, dialog), dialog)
 
 
 def turn_times(wildcards):
@@ -26,7 +42,7 @@ def turn_times(wildcards):
 rule cut_text:
     input:
         labels=label_file,
-        transcript=lambda w: plan.existing(release.transcript_path(plan.root, w.dialog)),
+        transcript=lambda w: plan.existing(paths.transcript_path(plan.root, w.dialog)),
     output:
         clips=directory("results/<corpus>/clips/text/{dialog}"),
         manifest="results/<corpus>/clips/text/{dialog}.manifest.tsv",
@@ -51,7 +67,7 @@ rule cut_audio:
     input:
         labels=label_file,
         sentences=lambda w: plan.sentence_wavs(w.dialog),
-        wav=lambda w: plan.existing(release.dialog_wav_path(plan.root, w.dialog)),
+        wav=lambda w: plan.existing(paths.dialog_wav_path(plan.root, w.dialog)),
     output:
         clips=directory("results/<corpus>/clips/audio/{dialog}"),
         manifest="results/<corpus>/clips/audio/{dialog}.manifest.tsv",
@@ -77,7 +93,7 @@ rule cut_audio:
 rule cut_video:
     input:
         labels=label_file,
-        avi=lambda w: plan.existing(release.avi_path(plan.root, w.dialog)),
+        avi=lambda w: plan.existing(paths.avi_path(plan.root, w.dialog)),
     output:
         clips=directory("<video_clips>/video/{dialog}"),
         manifest="<video_clips>/video/{dialog}.manifest.tsv",

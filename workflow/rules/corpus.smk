@@ -4,10 +4,12 @@ Labels, transcripts and media are read by separate rules, because Snakemake reru
 again: so a corrected transcript never reaches sound or video.
 """
 
+from emofuse.corpora.iemocap import paths, tree
+
 
 rule index_turns:
     input:
-        labels=[p for d in plan.dialogs for p in plan.existing(release.label_path(plan.root, d))],
+        labels=[p for d in plan.dialogs for p in plan.existing(paths.label_path(plan.root, d))],
         counts=str(RESOURCES / "iemocap_counts.tsv"),
         release=str(RESOURCES / "iemocap_dialogs.txt"),
     output:
@@ -34,7 +36,7 @@ rule index_turns:
 rule index_words:
     input:
         turns="results/<corpus>/turns.parquet",
-        transcripts=[p for d in plan.dialogs for p in plan.existing(release.transcript_path(plan.root, d))],
+        transcripts=[p for d in plan.dialogs for p in plan.existing(paths.transcript_path(plan.root, d))],
     output:
         words="results/<corpus>/words.parquet",
         problems="results/<corpus>/index/words.problems.tsv",
@@ -58,8 +60,8 @@ rule index_words:
 rule index_media:
     input:
         turns="results/<corpus>/turns.parquet",
-        wavs=[p for d in plan.dialogs for p in plan.existing(release.dialog_wav_path(plan.root, d))],
-        avis=[p for d in plan.dialogs for p in plan.existing(release.avi_path(plan.root, d))],
+        wavs=[p for d in plan.dialogs for p in plan.existing(paths.dialog_wav_path(plan.root, d))],
+        avis=[p for d in plan.dialogs for p in plan.existing(paths.avi_path(plan.root, d))],
     output:
         media="results/<corpus>/index/media.parquet",
         problems="results/<corpus>/index/media.problems.tsv",
@@ -81,7 +83,7 @@ rule index_media:
         on_missing=config["corpus"]["on_missing"],
         # Instead of 10,039 inputs, which Snakemake would print one by one. The demo's come with its avis.
         # A function, so that only a run that needs it looks at them.
-        sentences=lambda w: None if plan.generated else release.sentences_digest(plan.root, plan.dialogs),
+        sentences=lambda w: None if plan.generated else tree.sentences_digest(plan.root, plan.dialogs),
     script:
         "../scripts/index_media.py"
 

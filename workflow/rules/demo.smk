@@ -1,5 +1,7 @@
 """The demo's input. In: nothing. Out: a synthetic release tree and tiny encoders with random weights under resources/demo/."""
 
+from emofuse.demo import plan as demo_plan
+
 
 rule make_demo_dialog:
     output:

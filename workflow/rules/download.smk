@@ -3,6 +3,8 @@
 The only part that needs network; it runs where Snakemake runs, for compute nodes often have none.
 """
 
+from emofuse.encoders import hub
+
 
 def hub_encoder(wildcards):
     """The encoder of the run whose folder it is."""

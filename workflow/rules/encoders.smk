@@ -4,8 +4,19 @@ What changes how a job runs but not what comes out (here and in corpus.smk and c
 because jobs run again for a changed param and not for a changed resource.
 """
 
+from functools import cache
+
+from snakemake.logging import logger
+
 ENCODER = f"results/{plan.corpus}/{plan.run}/encoders/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}"
 EMBEDDING = f"results/{plan.corpus}/{plan.run}/embeddings/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}.parquet"
+
+
+@cache
+def check_rerun_triggers():
+    """Warn, once. Called from an input function, for the triggers are not known yet when the Snakefile is parsed."""
+    if workflow.is_main_process and (warning := fingerprints.wrong_triggers(map(str, workflow.rerun_triggers))):
+        logger.warning(warning)
 
 
 def encoder_files(wildcards):
@@ -40,23 +51,12 @@ rule make_split:
         mem_mb=1000,
         runtime=5,
     params:
-        code=lambda w: [fingerprint("make_split"), fingerprint(folds.protocol_code(w.split))],
+        code=lambda w: fingerprint("make_split", folds.protocol_code(w.split)),
         classes=plan.classes,
         subset=config["subset"],
         scheme=lambda w: plan.scheme(w.split),
     script:
         "../scripts/make_split.py"
-
-
-def pooling_code(encoders):
-    """Hashes of the poolings of some (modality, encoder)."""
-    names = {config["encoders"][modality][encoder]["pooling"] for modality, encoder in encoders}
-    return [fingerprint(f"emofuse/encoders/poolings/{name}") for name in sorted(names)]
-
-
-def encoder_code(script, *encoder):
-    """Hashes of what a script makes of an encoder: the script's, and its pooling's."""
-    return [fingerprint(script), *pooling_code([encoder])]
 
 
 def proof_settings(encoders):
@@ -100,8 +100,8 @@ rule check_encoders:
         runtime=30,
     params:
         # A module that only refuses is in no fingerprint but its own.
-        code=[fingerprint(name) for name in ("check_encoders", "emofuse/encoders/proof", "emofuse/encoders/fitness")],
-        poolings=pooling_code(plan.checked),
+        code=fingerprint("check_encoders", "emofuse/encoders/proof", "emofuse/encoders/fitness"),
+        poolings=fingerprint(*plan.pooling_code(plan.checked)),
         encoders=proof_settings(plan.checked),
     script:
         "../scripts/check_encoders.py"
@@ -116,7 +116,7 @@ use rule check_encoders as check_paper_encoders with:
         "results/<corpus>/<run>/logs/check_paper_encoders.log",
     threads: lambda w: proof_threads(plan.checked_for_paper)
     params:
-        poolings=pooling_code(plan.checked_for_paper),
+        poolings=fingerprint(*plan.pooling_code(plan.checked_for_paper)),
         encoders=proof_settings(plan.checked_for_paper),
 
 
@@ -150,7 +150,7 @@ rule fine_tune:
         gradient_checkpointing=int(config["training"]["gradient_checkpointing"]),
         checkpoint_minutes=config["training"]["checkpoint_minutes"],
     params:
-        code=lambda w: encoder_code("fine_tune", w.modality, w.encoder),
+        code=lambda w: fingerprint("fine_tune", *plan.pooling_code([(w.modality, w.encoder)])),
         settings=lambda w: plan.encoder_settings(w.modality, w.encoder),
         training={
             key: config["training"][key]
@@ -186,7 +186,7 @@ rule embed:
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
     params:
-        code=lambda w: encoder_code("embed", w.modality, w.encoder),
+        code=lambda w: fingerprint("embed", *plan.pooling_code([(w.modality, w.encoder)])),
         clips=lambda w: plan.clips_root(w.modality),
         threads=config["training"]["threads"],
     script:

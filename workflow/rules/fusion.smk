@@ -1,5 +1,7 @@
 """Classify: one job a classifier, fold and seed. In: the modalities' embeddings. Out: predictions of all its systems."""
 
+from emofuse.fusion import systems
+
 PREDICTIONS = f"results/{plan.corpus}/{plan.run}/predictions/{{classifier}}/{{split}}/seed{{seed}}.parquet"
 
 
@@ -26,12 +28,6 @@ def held_out(wildcards):
     return [] if wildcards.classifier == "argmax" else plan.cross_fits(wildcards.split)
 
 
-def classifier_code(classifier):
-    """What predictions are made by: the script, the classifier's file but for argmax, which has none, and all combinations'."""
-    files = [] if classifier == "argmax" else [f"emofuse/fusion/classifiers/{classifier}"]
-    return ["classify", *files, *(f"emofuse/fusion/combinations/{name}" for name in kinds.constants(systems.COMBINED))]
-
-
 rule classify:
     input:
         split="results/<corpus>/<run>/splits/{split}.parquet",
@@ -56,7 +52,7 @@ rule classify:
         mem_mb=4000,
         runtime=120,
     params:
-        code=lambda w: [fingerprint(name) for name in classifier_code(w.classifier)],
+        code=lambda w: fingerprint("classify", *systems.code_of(w.classifier)),
         labels=plan.labels,
         settings=lambda w: planning.ordered(config["classifiers"].get(w.classifier, {})),
         early=sorted(config["early_fusion"]),

@@ -1,5 +1,8 @@
 """Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and paper/."""
 
+from emofuse.configuration import meaning
+from emofuse.report import outputs
+
 
 def runs(pattern, splits=plan.splits, modalities=plan.modalities):
     """A path pattern of encoders, for each modality's encoder of the folds, each of `splits`, and every seed of the run."""
@@ -52,13 +55,13 @@ PAPER_TABLES = [
 FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(plan.modalities) for kind in outputs.FIGURE_FORMATS]
 FACTS = {
     "classes": plan.classes,
-    "class_set": configuration.class_set(config),
+    "class_set": meaning.class_set(config),
     "subset": config["subset"],
     "refit": plan.refit,
     "train_vectors": config["train_vectors"],
     "seeds": plan.seeds,
     "choices": plan.choices,
-    "leaks": {name: configuration.LEAKS[name] for name in configuration.leaks(config)},
+    "leaks": {name: meaning.LEAKS[name] for name in meaning.leaks(config)},
     "final_system": config["final_system"],
     "classifiers": planning.ordered(config["classifiers"]),
     "sessions": plan.sessions,
@@ -68,9 +71,7 @@ FACTS = {
 }
 EVALUATIONS = {protocol: f"results/{plan.corpus}/{plan.run}/evaluation/{protocol}" for protocol in plan.protocols}
 # The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
-FIGURE_SPLIT = next(
-    s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"]
-)
+FIGURE_SPLIT = next(s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"])
 
 
 rule make_tables:

@@ -1,5 +1,30 @@
 """Compare all encoders on one fold; choose from them, where the config says so. In: that fold's models. Out: selection/."""
 
+import json
+
+
+def encoder_of(modality):
+    """The encoder of the folds: the one that the config names, or has chosen. For input functions alone."""
+    if modality not in plan.choices:
+        return config["fusion"][modality]
+    with checkpoints.choose_encoder.get(modality=modality).output[0].open() as file:
+        return json.load(file)["encoder"]
+
+
+def once_chosen(paths):
+    """`paths`, a list or an input function, as an input that waits until the encoders are chosen, where any is.
+
+    For every job below a choice: Snakemake 9.27 looks again at those alone that wait for a checkpoint themselves, and would
+    run the others for a choice that came out the same.
+    """
+
+    def when_chosen(wildcards):
+        for modality in plan.choices:
+            encoder_of(modality)
+        return paths(wildcards) if callable(paths) else [path.format(**wildcards) for path in paths]
+
+    return when_chosen if plan.choices else paths
+
 
 def compared(pattern, modalities):
     """A path pattern of encoders, for every encoder of some modalities and every seed of the selection."""

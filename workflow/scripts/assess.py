@@ -1,4 +1,4 @@
-from emofuse.evaluation.assessment import assess
+from emofuse.evaluation.assessment import AssessmentFiles, assess
 from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
@@ -7,5 +7,5 @@ with job(snakemake.log[0]):
         splits=snakemake.input.splits,
         words=snakemake.input.words or None,
         final_system=snakemake.params.final_system,
-        **dict(snakemake.output.items()),
+        files=AssessmentFiles(**dict(snakemake.output.items())),
     )

@@ -1,4 +1,4 @@
-from emofuse.evaluation.scores import evaluate
+from emofuse.evaluation.scores import ScoreFiles, evaluate
 from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
@@ -6,5 +6,5 @@ with job(snakemake.log[0]):
         predictions=snakemake.input.predictions,
         splits=snakemake.input.splits,
         final_system=snakemake.params.final_system,
-        **dict(snakemake.output.items()),
+        files=ScoreFiles(**dict(snakemake.output.items())),
     )

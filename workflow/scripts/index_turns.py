@@ -1,4 +1,4 @@
-from emofuse.corpora.turns import index_turns
+from emofuse.corpora.labels import index_turns
 from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):

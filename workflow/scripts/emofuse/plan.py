@@ -12,9 +12,13 @@ from emofuse.clips import files
 from emofuse.configuration import meaning
 from emofuse.configuration.choices import check_local_models
 from emofuse.configuration.paths import require_plain
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap import paths, tree
+from emofuse.corpora.iemocap.dialogs import read_dialog_list, scan_dialogs
+from emofuse.corpora.iemocap.names import session_of
 from emofuse.demo import plan as demo
+from emofuse.encoders.hub import check_hub_ids
 from emofuse.fusion import systems
+from emofuse.runtime.disk import refuse_future
 from emofuse.runtime.errors import EmofuseError
 from emofuse.splits import folds
 
@@ -145,7 +149,7 @@ class Plan:
     @cached_property
     def labelled_dialogs(self):
         """Those with a label file; one without has no turns, and indexing reports it."""
-        return [dialog for dialog in self.dialogs if self.existing(release.label_path(self.root, dialog))]
+        return [dialog for dialog in self.dialogs if self.existing(paths.label_path(self.root, dialog))]
 
     def existing(self, *paths):
         """The paths that are there, or will be because the workflow makes them; the index jobs report the others."""
@@ -154,8 +158,15 @@ class Plan:
     def sentence_wavs(self, dialog):
         """The per-turn wavs of a dialog that are there, or will be."""
         if self.generated:
-            return [str(release.sentence_wav_path(self.root, turn)) for turn in demo.turn_ids(dialog)]
-        return [str(path) for path in release.sentence_wavs(self.root, dialog)]
+            return [str(paths.sentence_wav_path(self.root, turn)) for turn in demo.turn_ids(dialog)]
+        return [str(path) for path in paths.sentence_wavs(self.root, dialog)]
+
+    def require_release(self):
+        """Raise EmofuseError where a file of the release is of the future, or is missing and on_missing is 'error'."""
+        if not self.generated:
+            if self.config["corpus"]["on_missing"] == "error":
+                tree.require_files(self.root, self.dialogs)
+            refuse_future(tree.files(self.root, self.dialogs))
 
     def clips_root(self, modality):
         """Folder of a modality's clips; each crop of the picture has its own, for runs share a corpus and may differ in it."""
@@ -173,6 +184,11 @@ class Plan:
             for dialog in self.labelled_dialogs:
                 if gone := files.missing_clips(self.clips_root(modality), modality, dialog):
                     yield modality, dialog, gone
+
+    def pooling_code(self, encoders):
+        """The files of the poolings of some (modality, encoder)."""
+        names = {self.config["encoders"][modality][encoder]["pooling"] for modality, encoder in encoders}
+        return [f"emofuse/encoders/poolings/{name}" for name in sorted(names)]
 
     def is_local(self, modality, encoder):
         """Whether an encoder's `model` is a folder and no id of the Hub."""
@@ -244,7 +260,9 @@ def make_plan(config, needs_release=True):
         for settings in encoders.values():
             settings["model"] = os.path.expanduser(settings["model"])
     check_local_models(config, demo.ENCODER_FOLDERS)
-    return Plan(config, *find_corpus(config["corpus"], needs_release))
+    plan = Plan(config, *find_corpus(config["corpus"], needs_release))
+    check_hub_ids(plan.hub_encoders)
+    return plan
 
 
 def find_corpus(corpus, needs_release=True):
@@ -253,16 +271,16 @@ def find_corpus(corpus, needs_release=True):
         return Path(), [], False
     generated = corpus["root"] == demo.RELEASE
     sessions = sorted(corpus["sessions"])
-    root = Path(demo.RELEASE) if generated else release.find_root(corpus["root"])
+    root = Path(demo.RELEASE) if generated else tree.find_root(corpus["root"])
     require_plain("corpus.root", root)
     if corpus["dialogs"]:
-        names = sorted(release.read_dialog_list(corpus["dialogs"], sessions))
+        names = sorted(read_dialog_list(corpus["dialogs"], sessions))
         if generated and not set(names) <= set(demo.DIALOGS):
             raise EmofuseError(f"corpus.dialogs: the demo has only the dialogs {', '.join(demo.DIALOGS)}")
         return root, names, generated
     if generated:
-        return root, [dialog for dialog in demo.DIALOGS if release.session_of(dialog) in sessions], generated
-    return root, release.scan_dialogs(root, sessions), generated
+        return root, [dialog for dialog in demo.DIALOGS if session_of(dialog) in sessions], generated
+    return root, scan_dialogs(root, sessions), generated
 
 
 def hub_folder(model, revision):

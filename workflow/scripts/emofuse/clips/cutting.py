@@ -12,7 +12,8 @@ import hashlib
 from pathlib import Path
 
 from emofuse.clips.files import COLUMNS, SUFFIXES
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap.labels import parse_labels
+from emofuse.corpora.iemocap.text import read_text
 from emofuse.media.wav import MediaError
 from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError, listing
@@ -25,11 +26,11 @@ def begin(dialog, labels_path, out_dir, manifest_path, on_missing):
         clear(out_dir, suffix)
     Path(out_dir).mkdir(parents=True, exist_ok=True)
     try:
-        text, _ = release.read_text(present(labels_path))
+        text, _ = read_text(present(labels_path))
     except (OSError, MediaError) as error:
         refuse([damage_of(labels_path or f"the label file of {dialog}", error)], on_missing)
         return []
-    turns, errors = release.parse_labels(text, dialog, labels_path)
+    turns, errors = parse_labels(text, dialog, labels_path)
     if errors:
         raise EmofuseError(f"The labels of {dialog} have errors:\n{listing(errors)}")
     return turns

@@ -2,7 +2,8 @@
 
 from emofuse.clips.cutting import begin, damage_of, manifest_row, present, refuse, save
 from emofuse.clips.files import COLUMNS
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap.text import read_text
+from emofuse.corpora.iemocap.transcripts import parse_transcript
 from emofuse.media.wav import MediaError
 from emofuse.runtime import store
 
@@ -12,8 +13,8 @@ def cut_text(dialog, labels_path, transcript_path, out_dir, manifest_path, on_mi
     turns = begin(dialog, labels_path, out_dir, manifest_path, on_missing)
     words, damage = {}, None
     try:
-        text, _ = release.read_text(present(transcript_path))
-        words = release.parse_transcript(text, dialog).words
+        text, _ = read_text(present(transcript_path))
+        words = parse_transcript(text, dialog).words
     except (OSError, MediaError) as error:
         damage = damage_of(transcript_path or f"the transcript of {dialog}", error)
         refuse([damage], on_missing)

@@ -9,7 +9,7 @@ import numpy as np
 
 from emofuse.clips.cutting import begin, clear, damage_of, manifest_row, present, refuse, save
 from emofuse.clips.files import COLUMNS
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap.names import CROPS, side_of
 from emofuse.media.reading import Video
 from emofuse.media.verdicts import exact, of_picture
 from emofuse.media.wav import MediaError
@@ -30,8 +30,8 @@ def cut_video(dialog, labels_path, avi_path, out_dir, manifest_path, crop, on_mi
     after the turn's start, its last the last one before the turn's end, by the frames' exact times, which are kept
     relative to the first. The avi is decoded once; turns overlap, so several encoders are open at a time.
     """
-    if crop not in release.CROPS:
-        raise EmofuseError(f"clips.crop is {crop!r}; it is one of {', '.join(release.CROPS)}.")
+    if crop not in CROPS:
+        raise EmofuseError(f"clips.crop is {crop!r}; it is one of {', '.join(CROPS)}.")
     turns = begin(dialog, labels_path, out_dir, manifest_path, on_missing)
     rows = {}
     try:
@@ -66,7 +66,7 @@ def _cut_frames(video, turns, out_dir, crop, rows):
                 encoders[turn] = _Encoder(video, turn)
         halves = {}
         for turn, encoder in encoders.items():
-            side = release.side_of(turn.turn_id, crop)
+            side = side_of(turn.turn_id, crop)
             if side not in halves:
                 halves[side] = _crop(frame, side, video.seconds(ticks))
             encoder.add(halves[side], ticks)

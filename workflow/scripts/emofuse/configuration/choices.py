@@ -4,7 +4,7 @@ from pathlib import Path
 
 from emofuse.configuration.meaning import LEAKS, candidates, classes, is_path, labels, leaks
 from emofuse.configuration.paths import PLACEHOLDER, placeholders
-from emofuse.configuration.schema import hint, nearest
+from emofuse.configuration.schema import check_config, drop_nulls, hint, load_schema, nearest, refuse_repeated_keys
 from emofuse.fusion import systems
 from emofuse.runtime.disk import refuse_future
 from emofuse.runtime.errors import EmofuseError, listing
@@ -12,6 +12,17 @@ from emofuse.splits.folds import UNVALIDATED, constant
 
 # Folders beside the runs in results/<corpus.name>/.
 RESERVED = {"benchmarks", "clips", "clips-full", "clips-partner", "index", "logs"}
+
+
+def check(config, schema, files=()):
+    """Check a config as read, nulls and all, fill in its defaults, in place. schema: path. files: those that it was read from.
+
+    Raises EmofuseError for all that is wrong of a kind.
+    """
+    refuse_repeated_keys(files)
+    drop_nulls(config)
+    check_config(config, load_schema(schema))
+    check_choices(config)
 
 
 def check_choices(config):

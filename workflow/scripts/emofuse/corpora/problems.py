@@ -8,7 +8,6 @@ unless `on_missing` is `drop`.
 
 from pathlib import Path
 
-from emofuse.corpora.iemocap import release
 from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError, listing
 
@@ -53,21 +52,6 @@ class Problems:
         if messages:
             raise EmofuseError("\n".join(messages))
         store.write_tsv(path, self.rows, PROBLEM_COLUMNS)
-
-
-def read_source(path, problems, lost):
-    """The text of a file, or None where it is missing or cannot be read; what is wrong goes to `problems`."""
-    try:
-        text, note = release.read_text(path)
-    except FileNotFoundError:
-        problems.defect(path, "missing file", lost)
-        return None
-    except OSError as error:
-        problems.defect(path, f"unreadable file: {error.strerror}", lost)
-        return None
-    if note:
-        problems.add(path, "info", f"encoding: it {note}", "kept")
-    return text
 
 
 def merge_problems(paths, out_path):

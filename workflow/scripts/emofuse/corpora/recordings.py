@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 from tqdm import tqdm
 
-from emofuse.corpora.iemocap import release
+from emofuse.corpora.iemocap.paths import avi_path, dialog_wav_path, sentence_wav_path
 from emofuse.corpora.problems import Problems
 from emofuse.corpora.turns import turns_by_dialog
 from emofuse.media import reading as media
@@ -51,7 +51,7 @@ def index_media(root, dialogs, turns_path, on_missing, media_path, problems_path
 
 
 def _index_avi(root, dialog, turns, rows, problems):
-    path = release.avi_path(root, dialog)
+    path = avi_path(root, dialog)
     status, found, problem = _probe(path, _read_avi)
     seconds = None if found is None else float((int(found[0][-1]) + found[2]) * found[1])
     rows.append(_media_row(root, dialog, None, "avi", path, status, seconds))
@@ -70,13 +70,13 @@ def _read_avi(path):
 
 
 def _index_wavs(root, dialog, turns, rows, problems):
-    path = release.dialog_wav_path(root, dialog)
+    path = dialog_wav_path(root, dialog)
     status, seconds, problem = _probe(path, media.wav_seconds)
     rows.append(_media_row(root, dialog, None, "dialog_wav", path, status, seconds))
     fallback = "cut from the dialog's wav" if status == "ok" else "it has no audio clip"
     without, missing = [], []
     for turn in turns:
-        own = release.sentence_wav_path(root, turn["turn_id"])
+        own = sentence_wav_path(root, turn["turn_id"])
         own_status, own_seconds, own_problem = _probe(own, media.wav_seconds)
         rows.append(_media_row(root, dialog, turn["turn_id"], "sentence_wav", own, own_status, own_seconds))
         if own_status == "ok":

@@ -3,8 +3,10 @@
 import pyarrow as pa
 from tqdm import tqdm
 
-from emofuse.corpora.iemocap import release
-from emofuse.corpora.problems import Problems, read_source
+from emofuse.corpora.iemocap.paths import transcript_path
+from emofuse.corpora.iemocap.transcripts import parse_transcript
+from emofuse.corpora.problems import Problems
+from emofuse.corpora.sources import read_source
 from emofuse.corpora.turns import turns_by_dialog
 from emofuse.runtime import store
 
@@ -18,12 +20,12 @@ def index_words(root, dialogs, turns_path, on_missing, words_path, problems_path
     """
     problems, rows = Problems(root), []
     for dialog, turns in tqdm(turns_by_dialog(turns_path, dialogs).items(), "transcripts"):
-        path = release.transcript_path(root, dialog)
+        path = transcript_path(root, dialog)
         lost = f"its {len(turns)} turns have no words"
         text = read_source(path, problems, lost)
         if text is None:
             continue
-        found = release.parse_transcript(text, dialog)
+        found = parse_transcript(text, dialog)
         if turns and not found.words:
             problems.defect(path, "unreadable file: it holds no turn", lost)
             continue

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from emofuse.demo.release import vocabulary
+from emofuse.demo.words import vocabulary
 from emofuse.encoders.architectures import build
 
 

@@ -1,13 +1,17 @@
 """Says how sure the scores are: intervals, tests between systems, scores by speaker and kind of turn, calibration."""
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from emofuse.evaluation import statistics
-from emofuse.evaluation.scores import add_derived, best_of_each_way, pool, read_predictions, read_splits
+from emofuse.evaluation.choice import add_derived, best_of_each_way
+from emofuse.evaluation.folds import pool
+from emofuse.evaluation.predictions import read_predictions, read_splits
 from emofuse.fusion.alignment import some
 from emofuse.fusion.calibration import brier, expected_calibration_error, reliability
 from emofuse.fusion.systems import CHOSEN, CHOSEN_SINGLE
@@ -17,13 +21,9 @@ from emofuse.runtime.store import read_parquet, write_parquet
 SIGNIFICANT = 0.05
 
 
-def assess(
-    predictions, splits, words, final_system, intervals, comparisons, groups, calibration, reliability, resamples=10_000
-):
-    """Write what the test turns of one protocol say about its systems.
-
-    predictions, splits, final_system: as for `evaluation.evaluate`. words: words.parquet, or None where no system reads.
-    Everything is of test turns, pooled over the folds; with several seeds values are means over them. Written are (Parquet):
+@dataclass(frozen=True)
+class AssessmentFiles:
+    """The files that `assess` writes, Parquet. With several seeds values are means over them.
 
     - intervals: system, kind, measure (wa, ua, macro_f1, weighted_f1), value; low, high: 95 % interval by bootstrap over
       dialogs within sessions; fold_low, fold_high: 95 % t interval of the mean over the folds, null with one fold; seed_sd:
@@ -38,6 +38,19 @@ def assess(
     - calibration: system, kind, when (before, after), n, ece, brier; systems without a validation part have none, an SVM no
       `before`
     - reliability: system (single modalities, final system), when, bin, n, confidence, accuracy
+    """
+
+    intervals: Path
+    comparisons: Path
+    groups: Path
+    calibration: Path
+    reliability: Path
+
+
+def assess(predictions, splits, words, final_system, files, resamples=10_000):
+    """Write what the test turns of one protocol, pooled over the folds, say about its systems to `files`, AssessmentFiles.
+
+    predictions, splits, final_system: as for `scores.evaluate`. words: words.parquet, or None where no system reads.
     """
     frames, classes = read_splits(splits)
     folds, _ = read_predictions(predictions, frames, classes, probabilities=True)
@@ -60,14 +73,14 @@ def assess(
         by_fold.append(count(of_split, facts.loc[of_split[0].turns], systems, len(classes)))
     declared = [system for system in systems if system.name not in {name.name for name in family}]
     drawn = statistics.resample(counts, resamples)
-    write_parquet(intervals, intervals_table(counts, drawn, by_fold, systems, declared))
-    write_parquet(comparisons, comparisons_table(counts, drawn, pooled[0], systems, family, resamples))
+    write_parquet(files.intervals, intervals_table(counts, drawn, by_fold, systems, declared))
+    write_parquet(files.comparisons, comparisons_table(counts, drawn, pooled[0], systems, family, resamples))
     shown = [system for system in systems if system.kind in ("single", "baseline") or system == CHOSEN]
     seen = None if words is None else words_seen(words, frames, facts)
-    write_parquet(groups, groups_table(pooled, facts, shown, seen, len(classes)))
-    write_parquet(calibration, calibration_table(pooled, declared))
+    write_parquet(files.groups, groups_table(pooled, facts, shown, seen, len(classes)))
+    write_parquet(files.calibration, calibration_table(pooled, declared))
     pictured = [system for system in shown if system.kind != "baseline"]
-    write_parquet(reliability, reliability_table(pooled, pictured))
+    write_parquet(files.reliability, reliability_table(pooled, pictured))
 
 
 def require_same_turns(folds):

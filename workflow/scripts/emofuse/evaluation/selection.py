@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import softmax
 
-from emofuse.evaluation.scores import measure
+from emofuse.evaluation.measures import measure
 from emofuse.fusion.alignment import align
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_json, read_metadata, read_parquet, write_json, write_parquet

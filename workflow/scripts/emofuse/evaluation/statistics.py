@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MEASURES = ("wa", "ua", "macro_f1", "weighted_f1")
+from emofuse.evaluation.measures import MEASURES, measures
+
 BLOCK = 2**20  # numbers of one intermediate array of the bootstrap: 8 MB
 ROUNDING = 1e-12  # differences of two scores below it are none
 
@@ -49,24 +50,6 @@ def count(dialogs, sessions, truth, predictions, classes):
         table((start + truth)[predictions == truth], systems, seeds),
         table(start + predictions, systems, seeds),
     )
-
-
-def measures(support, hits, said):
-    """{measure: (...)} of numbers of turns by class, arrays (..., C) that broadcast against each other.
-
-    The conventions are those of `evaluation.measure`: ua is the mean over the classes that have turns, macro_f1 over
-    those that have turns or predictions; weighted_f1 weighs by turns.
-    """
-    turns = support.sum(axis=-1)
-    present = support > 0
-    either = support + said
-    f1 = 2 * hits / np.maximum(either, 1)
-    return {
-        "wa": hits.sum(axis=-1) / turns,
-        "ua": (hits / np.maximum(support, 1)).sum(axis=-1) / present.sum(axis=-1),
-        "macro_f1": f1.sum(axis=-1) / (either > 0).sum(axis=-1),
-        "weighted_f1": (f1 * support).sum(axis=-1) / turns,
-    }
 
 
 def scores(counts):

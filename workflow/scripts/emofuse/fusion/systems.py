@@ -101,6 +101,13 @@ def systems_of(classifier, encoders, early=COMBINATIONS[1:]):
     return sorted(made, key=lambda system: system.order)
 
 
+def code_of(classifier):
+    """The files that the predictions of a classifier are made by, beside the script: its own, which argmax has not, and those
+    of all combinations."""
+    own = [f"emofuse/{LEARNERS}/{classifier}"] if classifier != "argmax" else []
+    return [*own, *(f"emofuse/{COMBINED}/{name}" for name in kinds.constants(COMBINED))]
+
+
 def candidates(known):
     """Those of the systems of a run that may become its final system: single modalities, and the fusions of all of them."""
     return singles(known) + full_fusions(known)

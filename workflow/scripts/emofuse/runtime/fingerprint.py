@@ -42,6 +42,18 @@ def fingerprint(script):
     return digest.hexdigest()[:16]
 
 
+def wrong_triggers(triggers):
+    """A warning where rerun triggers, names, make Snakemake rerun too much or too little; else None."""
+    found, wanted = sorted(triggers), ["input", "mtime", "params", "software-env"]
+    if found == wanted:
+        return None
+    return (
+        f"The rerun triggers are [{', '.join(found)}]; emofuse needs [{', '.join(wanted)}]: without params edited code and"
+        " settings go unnoticed, and with code each touched script reruns all of its jobs, GPU hours included. Copy"
+        " rerun-triggers from profiles/default/config.yaml into your profile."
+    )
+
+
 def _imported(path, root):
     """Paths of the package's modules that a file imports: whole modules and packages, or something out of one."""
     own = path.relative_to(root).parent.parts if path.is_relative_to(root) else ()

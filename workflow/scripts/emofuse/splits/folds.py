@@ -6,7 +6,7 @@ Light, for the Snakefile imports it.
 import re
 from dataclasses import dataclass
 
-from emofuse.corpora.iemocap.release import SESSIONS
+from emofuse.corpora.iemocap.names import SESSIONS
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError
 

@@ -7,7 +7,7 @@ from itertools import cycle
 
 import numpy as np
 
-from emofuse.corpora.iemocap.release import scenario_of, session_of
+from emofuse.corpora.iemocap.names import scenario_of, session_of
 
 GROUPS = "abc"
 
