@@ -111,7 +111,7 @@ def test_a_module_imported_relatively_counts_and_so_does_its_package(tree):
 
 def test_a_moved_or_renamed_module_reaches_the_scripts_that_import_it(tree):
     copy, fingerprints = tree
-    for old, new in (("splits/protocols", "splits/folds"), ("splits/folds", "corpora/folds")):
+    for old, new in (("splits/folds", "splits/naming"), ("splits/naming", "corpora/naming")):
         before = fingerprints()
         (copy / f"emofuse/{old}.py").rename(copy / f"emofuse/{new}.py")
         importers = [path for path in copy.rglob("*.py") if f"emofuse.{old.replace('/', '.')} " in path.read_text()]

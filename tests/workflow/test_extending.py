@@ -1,0 +1,95 @@
+"""What docs/extending.md adds, each by the one file that stands there: it runs what it adds, and the report shows it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from emofuse.runtime.store import read_parquet
+
+PACKAGE = "workflow/scripts/emofuse"
+DOCUMENT = Path(__file__).parents[2] / "docs/extending.md"
+FILES = dict(re.findall(r"```python\n# (\S+)\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL))
+CONFIGS = ("config/demo.yaml", "slice.yaml", "x.yaml")
+FOLDS = [f"improvisation{session}" for session in (1, 2, 3)]
+
+
+@pytest.fixture
+def extended(finished, tmp_path):
+    """A copy of the finished run, and a function that adds a file of the document to its code."""
+    project = finished.copy(tmp_path / "project")
+
+    def add(path):
+        target = project.folder / PACKAGE / path
+        assert not target.exists()
+        target.write_text(FILES[path], encoding="utf-8")
+
+    return project, add
+
+
+def test_each_file_runs_what_it_adds_and_no_more(extended):
+    project, add = extended
+    everything = {f"classify {name}": 3 for name in ("argmax", "svm", "xgboost", "mlp")}
+    below = {"evaluate": 1, "assess": 1, "make_tables": 1, "make_figures": 1, "make_report": 1}
+
+    add("fusion/classifiers/logistic.py")
+    add("splits/protocols/improvisation.py")
+    add("encoders/poolings/maximum.py")
+    assert project.planned() == {}
+    project.write_config("x.yaml", {"classifiers": {"logistic": {"C": [0.1, 1.0]}}})
+    assert project.planned(configs=CONFIGS) == {"classify logistic": 3} | below
+    project.write_config("x.yaml", {"protocols": ["session", "improvisation"]})
+    added = project.planned(configs=CONFIGS)
+    encoders = [f"{rule} {modality}" for rule in ("fine_tune", "embed") for modality in ("text", "audio", "video")]
+    shown = {"make_tables": 1, "make_protocols_table": 1, "make_report": 1}
+    assert added == {"make_split": 3, "evaluate": 1, "assess": 1} | shown | dict.fromkeys(encoders, 3) | everything
+    project.write_config("x.yaml", {"encoders": {"audio": {"wav2vec2": {"pooling": "maximum"}}}})
+    assert project.planned(configs=CONFIGS) == {
+        "check_encoders": 1, "fine_tune audio": 3, "embed audio": 3,
+    } | everything | below  # fmt: skip
+
+    svm = project.folder / PACKAGE / "fusion/classifiers/svm.py"
+    code = svm.read_text(encoding="utf-8")
+    svm.write_text(code.replace("cache_size=500", "cache_size=600"), encoding="utf-8")
+    assert project.planned() == {"classify svm": 3} | below
+    svm.write_text(code, encoding="utf-8")
+    add("report/tables/f1.py")
+    assert project.planned() == {"make_tables": 1, "make_report": 1}
+    add("fusion/combinations/maximum.py")
+    assert project.planned() == everything | below
+
+
+def test_the_report_shows_a_classifier_a_protocol_and_a_table(extended):
+    """And a combination and a pooling: one small run of text and speech with all five files."""
+    project, add = extended
+    for path in FILES:
+        add(path)
+    project.write_config(
+        "x.yaml",
+        {
+            "run": "extended",
+            "protocols": ["improvisation"],
+            "selection": None,
+            "fusion": {"video": None},
+            "classifiers": {"svm": None, "xgboost": None, "mlp": None, "logistic": {"C": [0.1, 1.0]}},
+            "early_fusion": ["maximum"],
+            "encoders": {"text": {"bert": {"pooling": "maximum", "epochs": 1}}},
+            "train_vectors": "in_sample",  # the validation part is one dialog of two speakers
+        },
+    )
+    done = project.snakemake(configs=CONFIGS)
+    assert done.returncode == 0, done.stdout[-10_000:]
+    run = project.folder / "results/tree/extended"
+    for fold in FOLDS:
+        split = read_parquet(run / f"splits/{fold}.parquet").to_pandas()
+        styles = {part: set(of["style"]) for part, of in split.groupby("part")}
+        assert styles == {"test": {"improvised"}, "val": {"scripted"}, "train": {"scripted"}}
+    scores = read_parquet(run / "evaluation/improvisation/scores.parquet").to_pandas()
+    systems = set(scores.loc[scores["split"] == "pooled", "system"])
+    assert {"early-maximum-logistic", "late-maximum-logistic", "late-concat-logistic"} <= systems
+    page = (run / "report.html").read_text(encoding="utf-8")
+    for shown in ("logistic regression", "validation and training hold the other sessions&#39; scripted ones", "By F1"):
+        assert shown in page, shown
+    table = (run / "tables/improvisation/f1.md").read_text(encoding="utf-8")
+    assert "early-maximum-logistic" in table
+    assert "Maximum" in (run / "tables/improvisation/table5.md").read_text(encoding="utf-8").title()
