@@ -6,12 +6,16 @@ from html.parser import HTMLParser
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from report_inputs import CLASSES, FACTS, NASTY, make_inputs, pooled, wa
+from report_inputs import make_inputs
+from report_run import CLASSES, FACTS, NASTY, pooled, wa
 
-from emofuse.report.figures import make_figures
+from emofuse.report.drawing import make_figures
 from emofuse.report.outputs import figure_names
 from emofuse.report.pages import duration, points
-from emofuse.report.report import make_report, steps, what_fusion_gave
+from emofuse.report.report import Corpus, Encoders, Figures, make_report
+from emofuse.report.run import Run
+from emofuse.report.sections.cost import steps
+from emofuse.report.sections.findings import what_fusion_gave
 from emofuse.runtime.store import write_parquet
 
 
@@ -35,7 +39,7 @@ class Page(HTMLParser):
         return " ".join(self.text.split())
 
 
-def report(inputs, output, **changes):
+def report(inputs, output, facts=FACTS, notice="", embeddings=None, benchmarks=("benchmarks",)):
     figures = inputs.root / "run/figures"
     if not figures.exists():
         make_figures(
@@ -48,24 +52,16 @@ def report(inputs, output, **changes):
             inputs.modalities,
             CLASSES,
         )
-    arguments = {
-        "corpus": "demo",
-        "run": "clean",
-        "notice": "",
-        "facts": FACTS,
-        "turns": inputs.turns,
-        "splits": [path for paths in inputs.splits.values() for path in paths],
-        "embeddings": inputs.embeddings,
-        "trainings": inputs.trainings,
-        "selection": [],
-        "evaluations": inputs.evaluations,
-        "problems": inputs.problems,
-        "figures": figures,
-        "pca_split": "session5",
-        "benchmarks": [inputs.root / "benchmarks"],
-        "output": output,
-    }
-    make_report(**{**arguments, **changes})
+    make_report(
+        run=Run("demo", "clean", notice, facts),
+        corpus=Corpus(inputs.turns, inputs.problems),
+        splits=[path for paths in inputs.splits.values() for path in paths],
+        encoders=Encoders(embeddings or inputs.embeddings, inputs.trainings, []),
+        evaluations=inputs.evaluations,
+        figures=Figures(figures, "session5"),
+        benchmarks=[inputs.root / folder for folder in benchmarks],
+        output=output,
+    )
     return Page(output.read_text(encoding="utf-8"))
 
 
@@ -138,7 +134,7 @@ def test_it_says_what_the_files_say(page, made):
 def test_a_run_of_one_modality_without_validation(tmp_path):
     inputs = make_inputs(tmp_path / "in", turns_per_session=30, modalities=("text",), validated=False)
     facts = {**FACTS, "final_system": "text-bert", "train_vectors": "in_sample", "classifiers": {"svm": {"C": 1.0}}}
-    page = report(inputs, tmp_path / "report.html", facts=facts, benchmarks=[])
+    page = report(inputs, tmp_path / "report.html", facts=facts, benchmarks=())
     assert "4 of 5 sessions a fold. Most published figures train on four, as this run does" in page.plain
     assert "epoch: fixed: the last one is kept" in page.plain
     assert "There is no validation part to calibrate on" in page.plain
@@ -178,10 +174,11 @@ def test_it_says_which_differences_hold(page, made):
     assert f"In WA, {len(held)} of {len(of_wa)} differences hold: the final system is above " in page.plain
     value = wa(*pooled(made, "chosen"))
     assert f"95 % interval of the final system's WA is {value - 3.1:.1f} to {value + 2.9:.1f}" in page.plain
-    by_speaker = [
-        wa(*pooled(made, "chosen", where=lambda turns: turns["speaker"] == name))  # noqa: B023
-        for name in sorted({name for turns in made.tested.values() for name in turns["speaker"]})
-    ]
+
+    def of_speaker(name):
+        return wa(*pooled(made, "chosen", where=lambda turns: turns["speaker"] == name))
+
+    by_speaker = [of_speaker(name) for name in sorted({n for turns in made.tested.values() for n in turns["speaker"]})]
     assert f"by speaker: {min(by_speaker):.1f} to {max(by_speaker):.1f}; of 10 speakers" in page.plain
     assert "no significance test" not in page.plain
 

@@ -12,8 +12,8 @@ from emofuse.runtime.store import read_parquet, read_tsv
 
 @dataclass(frozen=True)
 class Sources:
-    """The evaluation of one protocol, and what the config says of it. What is read are pandas DataFrames, which all tables share;
-    scores in them are fractions.
+    """The evaluation of one protocol, and what the config says of it. What is read are pandas DataFrames that all tables
+    share; scores in them are fractions.
 
     evaluation: the folder evaluation/<protocol>; or that of a fold, which holds scores and nothing else. classes: class names
     in the order of the rows. final_system: 'validation', 'validation_wa', 'test', or the system that the config names.
