@@ -1,6 +1,8 @@
 """The report: self-contained, escaped, and saying what the run's files say."""
 
 import json
+import shutil
+import sys
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -9,14 +11,32 @@ import pytest
 from report_inputs import make_inputs
 from report_run import CLASSES, FACTS, NASTY, pooled, wa
 
+from emofuse.report import tables
 from emofuse.report.drawing import make_figures
-from emofuse.report.outputs import figure_names
+from emofuse.report.outputs import figure_names, table_names
 from emofuse.report.pages import duration, points
 from emofuse.report.report import Corpus, Encoders, Figures, make_report
 from emofuse.report.run import Run
 from emofuse.report.sections.cost import steps
 from emofuse.report.sections.findings import what_fusion_gave
+from emofuse.runtime import kinds
 from emofuse.runtime.store import write_parquet
+
+ANOTHER_TABLE = """
+import pandas as pd
+
+from emofuse.report.table import Table
+
+PLACE = 17
+TABLES = {"sizes": "Turns of each fold"}
+NEEDS = ("folds",)
+
+
+def make(name, sources):
+    chosen = sources.scores[(sources.scores["system"] == "chosen") & (sources.scores["split"] != "pooled")]
+    values = pd.DataFrame({"Turns": chosen["n"].to_numpy()}, index=pd.Index(chosen["split"], name="Fold"))
+    return Table(name, "The test turns of each fold.", values, digits={"Turns": 0})
+"""
 
 
 class Page(HTMLParser):
@@ -75,6 +95,20 @@ def page(made, tmp_path_factory):
     return report(made, tmp_path_factory.mktemp("page") / "report.html", notice=f"Says nothing {NASTY}")
 
 
+@pytest.fixture
+def with_another_table(tmp_path, monkeypatch):
+    """Tables are looked for in a copy of the package that holds one file more."""
+    copy = tmp_path / "emofuse"
+    shutil.copytree(kinds.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "report/tables/sizes.py").write_text(ANOTHER_TABLE)
+    monkeypatch.setattr(kinds, "PACKAGE", copy)
+    monkeypatch.setattr(tables, "__path__", [*tables.__path__, str(copy / "report/tables")])
+    kinds.constants.cache_clear()
+    yield
+    kinds.constants.cache_clear()
+    sys.modules.pop("emofuse.report.tables.sizes", None)
+
+
 def test_nothing_is_loaded_from_outside(page):
     tags = [tag for tag, _ in page.tags]
     assert not {"script", "link", "iframe", "object", "embed", "base"} & set(tags)
@@ -109,6 +143,7 @@ def test_every_figure_has_a_text_and_every_link_a_target(page, made):
     targets = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(targets) == len(set(targets))
     assert {attributes["href"][1:] for tag, attributes in page.tags if tag == "a"} <= set(targets)
+    assert "more" not in targets  # every table has its place
 
 
 def test_it_says_what_the_files_say(page, made):
@@ -195,6 +230,24 @@ def test_further_protocols_stand_beside_the_first(tmp_path):
     new, known = (wa(*pooled(inputs, "chosen", protocol=p)) for p in protocols[2:])
     assert f"the final system has {new:.1f} % where the play is new, and {known:.1f} % where it is not" in page.plain
     assert "In-sample vectors" in page.plain
+
+
+def test_a_table_is_added_by_one_file(with_another_table, tmp_path):
+    inputs = make_inputs(
+        tmp_path / "in", turns_per_session=30, modalities=("text", "audio"), protocols=("session", "speaker")
+    )
+    assert table_names(inputs.modalities)[:4] == ["headline", "table4", "sizes", "table5"]
+    assert "sizes" not in table_names(inputs.modalities, fold=True)
+    for name in figure_names(inputs.modalities):
+        path = inputs.root / f"run/figures/{name}.svg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("<svg/>")
+    page = report(inputs, tmp_path / "report.html")
+    targets = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(targets) == len(set(targets)) and {"more", "sizes-table", "speaker-sizes-table"} <= set(targets)
+    assert ("a", {"href": "#more"}) in page.tags
+    turns = " ".join(f"{fold} {len(inputs.tested[fold]['speaker'])}" for fold in inputs.folds["session"])
+    assert f"Turns of each fold. The test turns of each fold. Fold Turns {turns} " in page.plain
 
 
 def test_several_seeds(tmp_path):
