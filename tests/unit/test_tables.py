@@ -12,6 +12,7 @@ from emofuse.report.outputs import TABLE_FORMATS, headline_text, run_table_names
 from emofuse.report.protocols import make_protocols_table
 from emofuse.report.sources import Sources
 from emofuse.report.table import Table, escape_latex, to_csv, to_latex, to_markdown
+from emofuse.report.tables import subsets
 
 FOLDS = [f"session{k}" for k in range(1, 6)]
 
@@ -315,6 +316,16 @@ def test_one_classifier_needs_no_average(made, tmp_path):
     tables = build_tables(Sources(tmp_path, made.modalities, CLASSES))
     assert tables["table5"].values.columns.get_level_values(0).unique().tolist() == ["SVM"]
     assert "Average" not in tables["table6"].caption
+
+
+def test_a_classifier_without_a_title_shows_as_itself(made, tmp_path):
+    frame = pd.read_parquet(made.evaluation("scores.parquet"))
+    frame.assign(classifier=frame["classifier"].replace("mlp", "forest")).to_parquet(tmp_path / "scores.parquet")
+    (tmp_path / "per_class.parquet").write_bytes(made.evaluation("per_class.parquet").read_bytes())
+    sources = Sources(tmp_path, made.modalities, CLASSES)
+    shown = build_tables(sources)["table5"].values.columns.get_level_values(0).unique()
+    assert shown.tolist() == ["SVM", "XGBoost", "Forest", "Average"]
+    pd.testing.assert_frame_equal(subsets.make("subsets", sources).values, tables_of(made)["subsets"].values)
 
 
 def test_special_characters_are_escaped(made):
