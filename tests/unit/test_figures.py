@@ -5,25 +5,20 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from report_inputs import CLASSES, make_inputs
+from report_inputs import make_inputs
+from report_run import CLASSES
 
 from emofuse.fusion.calibration import error_of_bins
-from emofuse.report.figures import (
-    colours,
-    confusion_matrix,
-    draw_accuracy,
-    draw_intervals,
-    draw_labels,
-    draw_loss,
-    draw_reliability,
-    draw_systems,
-    make_figures,
-    project,
-    read_histories,
-    read_spaces,
-)
+from emofuse.report.drawing import make_figures
+from emofuse.report.figures.confusions import confusion_matrix
+from emofuse.report.figures.labels import draw_labels
+from emofuse.report.figures.reliability import draw_reliability
+from emofuse.report.figures.style import colours
+from emofuse.report.figures.systems import draw_intervals, draw_systems
+from emofuse.report.figures.training import draw_accuracy, draw_loss, read_histories
+from emofuse.report.figures.vectors import project, read_spaces
 from emofuse.report.outputs import FIGURE_FORMATS, figure_caption, figure_names
-from emofuse.report.tables import read_test
+from emofuse.report.sources import read_test
 from emofuse.runtime.errors import EmofuseError
 
 
@@ -138,7 +133,7 @@ def test_training_curves_are_the_histories(made):
 
 
 def test_confusion_matrix_pools_the_folds(made):
-    matrix = confusion_matrix(read_test(made.evaluation("confusion.parquet")), CLASSES)
+    matrix = confusion_matrix(read_test(made.evaluation(), "confusion"), CLASSES)
     pairs = [made.predictions["chosen", f"session{k}", 1, "test"] for k in range(1, 6)]
     truth, guess = (np.concatenate(column) for column in zip(*pairs, strict=True))
     expected = [[np.sum((truth == t) & (guess == p)) for p in CLASSES] for t in CLASSES]
@@ -159,7 +154,7 @@ def test_colours_are_the_papers_and_others_are_distinct():
 
 
 def test_intervals_are_those_of_the_file(made):
-    tests = read_test(made.evaluation("scores.parquet"))
+    tests = read_test(made.evaluation(), "scores")
     intervals = pd.read_parquet(made.evaluation("intervals.parquet"))
     figure = draw_intervals(tests, intervals)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]

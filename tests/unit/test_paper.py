@@ -5,12 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
-from report_inputs import CLASSES, FACTS, make_inputs
+from report_inputs import make_inputs
+from report_run import CLASSES, FACTS
 
 from emofuse.configuration.meaning import LEAKS
 from emofuse.report.card import protocol_card
 from emofuse.report.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_names
 from emofuse.report.paper import make_paper
+from emofuse.report.run import Run
+from emofuse.report.sources import Sources
 from emofuse.runtime.store import read_tsv
 
 NUMBERS = Path(__file__).parents[2] / "resources/paper_numbers.tsv"
@@ -21,7 +24,7 @@ def made(tmp_path_factory):
     return make_inputs(tmp_path_factory.mktemp("run"))
 
 
-def paper(made, folder, **changes):
+def paper(made, folder, leaks=None):
     figures = [
         made.root / f"figures/{name}.{kind}" for name in figure_names(made.modalities) for kind in FIGURE_FORMATS
     ]
@@ -29,24 +32,16 @@ def paper(made, folder, **changes):
     for path in figures:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(path.name.encode())
-    arguments = {
-        "evaluation": made.evaluation(),
-        "card": protocol_card(FACTS, made.splits["session"]),
-        "selection": [],
-        "numbers": NUMBERS,
-        "figures": figures,
-        "page": folder / "index.html",
-        "corpus": "demo",
-        "run": "clean",
-        "notice": "Only a <b>demo</b>",
-        "modalities": made.modalities,
-        "classes": CLASSES,
-        "final_system": "validation",
-        "pca_split": "session5",
-        "leaks": {},
-        "settings": {"fusion": {"text": "bert"}},
-    }
-    make_paper(**arguments | changes)
+    make_paper(
+        run=Run("demo", "clean", "Only a <b>demo</b>", FACTS | {"leaks": leaks or {}}),
+        sources=Sources(made.evaluation(), made.modalities, CLASSES),
+        card=protocol_card(FACTS, made.splits["session"]),
+        numbers=NUMBERS,
+        figures=figures,
+        pca_split="session5",
+        settings={"fusion": {"text": "bert"}},
+        page=folder / "index.html",
+    )
     return (folder / "index.html").read_text(encoding="utf-8")
 
 

@@ -1,18 +1,42 @@
 """The report: self-contained, escaped, and saying what the run's files say."""
 
 import json
+import shutil
+import sys
 from html.parser import HTMLParser
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from report_inputs import CLASSES, FACTS, NASTY, make_inputs, pooled, wa
+from report_inputs import make_inputs
+from report_run import CLASSES, FACTS, NASTY, pooled, wa
 
-from emofuse.report.figures import make_figures
-from emofuse.report.outputs import figure_names
+from emofuse.report import tables
+from emofuse.report.drawing import make_figures
+from emofuse.report.outputs import figure_names, table_names
 from emofuse.report.pages import duration, points
-from emofuse.report.report import make_report, steps, what_fusion_gave
+from emofuse.report.report import Corpus, Encoders, Figures, make_report
+from emofuse.report.run import Run
+from emofuse.report.sections.cost import steps
+from emofuse.report.sections.findings import what_fusion_gave
+from emofuse.runtime import kinds
 from emofuse.runtime.store import write_parquet
+
+ANOTHER_TABLE = """
+import pandas as pd
+
+from emofuse.report.table import Table
+
+PLACE = 17
+TABLES = {"sizes": "Turns of each fold"}
+NEEDS = ("folds",)
+
+
+def make(name, sources):
+    chosen = sources.scores[(sources.scores["system"] == "chosen") & (sources.scores["split"] != "pooled")]
+    values = pd.DataFrame({"Turns": chosen["n"].to_numpy()}, index=pd.Index(chosen["split"], name="Fold"))
+    return Table(name, "The test turns of each fold.", values, digits={"Turns": 0})
+"""
 
 
 class Page(HTMLParser):
@@ -35,7 +59,7 @@ class Page(HTMLParser):
         return " ".join(self.text.split())
 
 
-def report(inputs, output, **changes):
+def report(inputs, output, facts=FACTS, notice="", embeddings=None, benchmarks=("benchmarks",)):
     figures = inputs.root / "run/figures"
     if not figures.exists():
         make_figures(
@@ -48,24 +72,16 @@ def report(inputs, output, **changes):
             inputs.modalities,
             CLASSES,
         )
-    arguments = {
-        "corpus": "demo",
-        "run": "clean",
-        "notice": "",
-        "facts": FACTS,
-        "turns": inputs.turns,
-        "splits": [path for paths in inputs.splits.values() for path in paths],
-        "embeddings": inputs.embeddings,
-        "trainings": inputs.trainings,
-        "selection": [],
-        "evaluations": inputs.evaluations,
-        "problems": inputs.problems,
-        "figures": figures,
-        "pca_split": "session5",
-        "benchmarks": [inputs.root / "benchmarks"],
-        "output": output,
-    }
-    make_report(**{**arguments, **changes})
+    make_report(
+        run=Run("demo", "clean", notice, facts),
+        corpus=Corpus(inputs.turns, inputs.problems),
+        splits=[path for paths in inputs.splits.values() for path in paths],
+        encoders=Encoders(embeddings or inputs.embeddings, inputs.trainings, []),
+        evaluations=inputs.evaluations,
+        figures=Figures(figures, "session5"),
+        benchmarks=[inputs.root / folder for folder in benchmarks],
+        output=output,
+    )
     return Page(output.read_text(encoding="utf-8"))
 
 
@@ -77,6 +93,20 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(made, tmp_path_factory):
     return report(made, tmp_path_factory.mktemp("page") / "report.html", notice=f"Says nothing {NASTY}")
+
+
+@pytest.fixture
+def with_another_table(tmp_path, monkeypatch):
+    """Tables are looked for in a copy of the package that holds one file more."""
+    copy = tmp_path / "emofuse"
+    shutil.copytree(kinds.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "report/tables/sizes.py").write_text(ANOTHER_TABLE)
+    monkeypatch.setattr(kinds, "PACKAGE", copy)
+    monkeypatch.setattr(tables, "__path__", [*tables.__path__, str(copy / "report/tables")])
+    kinds.constants.cache_clear()
+    yield
+    kinds.constants.cache_clear()
+    sys.modules.pop("emofuse.report.tables.sizes", None)
 
 
 def test_nothing_is_loaded_from_outside(page):
@@ -113,6 +143,7 @@ def test_every_figure_has_a_text_and_every_link_a_target(page, made):
     targets = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(targets) == len(set(targets))
     assert {attributes["href"][1:] for tag, attributes in page.tags if tag == "a"} <= set(targets)
+    assert "more" not in targets  # every table has its place
 
 
 def test_it_says_what_the_files_say(page, made):
@@ -138,7 +169,7 @@ def test_it_says_what_the_files_say(page, made):
 def test_a_run_of_one_modality_without_validation(tmp_path):
     inputs = make_inputs(tmp_path / "in", turns_per_session=30, modalities=("text",), validated=False)
     facts = {**FACTS, "final_system": "text-bert", "train_vectors": "in_sample", "classifiers": {"svm": {"C": 1.0}}}
-    page = report(inputs, tmp_path / "report.html", facts=facts, benchmarks=[])
+    page = report(inputs, tmp_path / "report.html", facts=facts, benchmarks=())
     assert "4 of 5 sessions a fold. Most published figures train on four, as this run does" in page.plain
     assert "epoch: fixed: the last one is kept" in page.plain
     assert "There is no validation part to calibrate on" in page.plain
@@ -178,10 +209,11 @@ def test_it_says_which_differences_hold(page, made):
     assert f"In WA, {len(held)} of {len(of_wa)} differences hold: the final system is above " in page.plain
     value = wa(*pooled(made, "chosen"))
     assert f"95 % interval of the final system's WA is {value - 3.1:.1f} to {value + 2.9:.1f}" in page.plain
-    by_speaker = [
-        wa(*pooled(made, "chosen", where=lambda turns: turns["speaker"] == name))  # noqa: B023
-        for name in sorted({name for turns in made.tested.values() for name in turns["speaker"]})
-    ]
+
+    def of_speaker(name):
+        return wa(*pooled(made, "chosen", where=lambda turns: turns["speaker"] == name))
+
+    by_speaker = [of_speaker(name) for name in sorted({n for turns in made.tested.values() for n in turns["speaker"]})]
     assert f"by speaker: {min(by_speaker):.1f} to {max(by_speaker):.1f}; of 10 speakers" in page.plain
     assert "no significance test" not in page.plain
 
@@ -198,6 +230,24 @@ def test_further_protocols_stand_beside_the_first(tmp_path):
     new, known = (wa(*pooled(inputs, "chosen", protocol=p)) for p in protocols[2:])
     assert f"the final system has {new:.1f} % where the play is new, and {known:.1f} % where it is not" in page.plain
     assert "In-sample vectors" in page.plain
+
+
+def test_a_table_is_added_by_one_file(with_another_table, tmp_path):
+    inputs = make_inputs(
+        tmp_path / "in", turns_per_session=30, modalities=("text", "audio"), protocols=("session", "speaker")
+    )
+    assert table_names(inputs.modalities)[:4] == ["headline", "table4", "sizes", "table5"]
+    assert "sizes" not in table_names(inputs.modalities, fold=True)
+    for name in figure_names(inputs.modalities):
+        path = inputs.root / f"run/figures/{name}.svg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("<svg/>")
+    page = report(inputs, tmp_path / "report.html")
+    targets = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(targets) == len(set(targets)) and {"more", "sizes-table", "speaker-sizes-table"} <= set(targets)
+    assert ("a", {"href": "#more"}) in page.tags
+    turns = " ".join(f"{fold} {len(inputs.tested[fold]['speaker'])}" for fold in inputs.folds["session"])
+    assert f"Turns of each fold. The test turns of each fold. Fold Turns {turns} " in page.plain
 
 
 def test_several_seeds(tmp_path):

@@ -10,7 +10,10 @@ import pytest
 from fusion_inputs import CLASSES, Corpus
 
 from emofuse.evaluation.selection import choose_encoder, compare_encoders
-from emofuse.report.tables import beside_paper, encoders, to_csv, to_latex, to_markdown
+from emofuse.report.paper import beside_paper
+from emofuse.report.sources import Sources
+from emofuse.report.table import to_csv, to_latex, to_markdown
+from emofuse.report.tables import encoders
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_json, read_metadata, read_parquet, read_tsv, write_json, write_parquet
 
@@ -114,7 +117,7 @@ def test_the_mean_over_seeds_chooses_and_ties_go_by_ua_then_name(tmp_path):
 @pytest.mark.parametrize("seeds", [(1,), (1, 2)])
 def test_table_2_shows_them_beside_the_papers_numbers(corpus, seeds):
     output, logits = compare(corpus, seeds=seeds)
-    ours = encoders(output)
+    ours = encoders.make("table2", Sources("", ["audio"], CLASSES, selection=[output]))
     assert ours.name == "table2" and ours.values.index.tolist() == ["wav2vec2", "hubert"]
     for name in ours.values.index:
         mean = np.mean([by_hand(corpus, logits[name, seed], "test") for seed in seeds], axis=0)
@@ -134,5 +137,6 @@ def test_table_2_shows_them_beside_the_papers_numbers(corpus, seeds):
 
 def test_a_table_without_known_numbers_says_so(corpus):
     output, _ = compare(corpus)
-    table = beside_paper(encoders(output), [])
+    ours = encoders.make("table2", Sources("", ["audio"], CLASSES, selection=[output]))
+    table = beside_paper(ours, [])
     assert table.caption.endswith("The paper's numbers are not known.") and "Paper" not in table.values

@@ -3,20 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from report_inputs import CLASSES, FACTS, all_systems, fused, make_inputs, pooled, recall, ua, wa
+from report_inputs import make_inputs
+from report_run import CLASSES, FACTS, all_systems, fused, pooled, recall, ua, wa
 
+from emofuse.report.building import build_tables, make_tables
 from emofuse.report.card import comment_lines, protocol_card, run_card
 from emofuse.report.outputs import TABLE_FORMATS, headline_text, run_table_names, table_names
-from emofuse.report.tables import (
-    Table,
-    build_tables,
-    escape_latex,
-    make_protocols_table,
-    make_tables,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
+from emofuse.report.protocols import make_protocols_table
+from emofuse.report.sources import Sources
+from emofuse.report.table import Table, escape_latex, to_csv, to_latex, to_markdown
+from emofuse.report.tables import subsets
 
 FOLDS = [f"session{k}" for k in range(1, 6)]
 
@@ -37,8 +33,12 @@ def four_protocols(tmp_path_factory):
     return make_inputs(tmp_path_factory.mktemp("four"), modalities=("text", "audio"), protocols=protocols)
 
 
+def sources_of(inputs, **changes):
+    return Sources(inputs.evaluation(), inputs.modalities, CLASSES, **changes)
+
+
 def tables_of(inputs, **changes):
-    return build_tables(inputs.evaluation(), inputs.modalities, CLASSES, **changes)
+    return build_tables(sources_of(inputs, **changes))
 
 
 def mean_of(inputs, names, function):
@@ -130,7 +130,7 @@ def test_headline_has_intervals_where_they_were_measured(made, tmp_path):
 
     for name in ("scores", "per_class"):
         (tmp_path / f"{name}.parquet").write_bytes(made.evaluation(f"{name}.parquet").read_bytes())
-    of_fold = build_tables(tmp_path, made.modalities, CLASSES)
+    of_fold = build_tables(Sources(tmp_path, made.modalities, CLASSES))
     assert list(of_fold) == table_names(made.modalities, fold=True)
     assert of_fold["headline"].text().xs("audio-wav2vec2", level="System")["WA"].item() == f"{value:.1f}"
 
@@ -273,7 +273,7 @@ def test_the_card_says_what_was_chosen_on_what(made):
 def test_files_hold_what_the_tables_hold(inputs, tmp_path, request):
     inputs = request.getfixturevalue(inputs)
     card = protocol_card(FACTS, inputs.splits["session"])
-    make_tables(inputs.evaluation(), tmp_path, inputs.modalities, CLASSES, card)
+    make_tables(sources_of(inputs), tmp_path, card)
     expected = {f"{name}.{ending}" for name in table_names(inputs.modalities) for ending in TABLE_FORMATS}
     assert {path.name for path in tmp_path.iterdir()} == expected
     for name, table in tables_of(inputs).items():
@@ -291,7 +291,7 @@ def test_files_hold_what_the_tables_hold(inputs, tmp_path, request):
 
 
 def test_terminal_shows_the_headline(made, tmp_path):
-    make_tables(made.evaluation(), tmp_path, made.modalities, CLASSES, protocol_card(FACTS, made.splits["session"]))
+    make_tables(sources_of(made), tmp_path, protocol_card(FACTS, made.splits["session"]))
     caption, *lines = headline_text(tmp_path / "headline.csv").splitlines()
     assert caption.startswith("Scores in percent on")
     final = next(line for line in lines if line.startswith("final system"))
@@ -313,9 +313,19 @@ def test_one_classifier_needs_no_average(made, tmp_path):
     frame = frame[~frame["classifier"].isin(["xgboost", "mlp"])]
     frame.to_parquet(tmp_path / "scores.parquet")
     (tmp_path / "per_class.parquet").write_bytes(made.evaluation("per_class.parquet").read_bytes())
-    tables = build_tables(tmp_path, made.modalities, CLASSES)
+    tables = build_tables(Sources(tmp_path, made.modalities, CLASSES))
     assert tables["table5"].values.columns.get_level_values(0).unique().tolist() == ["SVM"]
     assert "Average" not in tables["table6"].caption
+
+
+def test_a_classifier_without_a_title_shows_as_itself(made, tmp_path):
+    frame = pd.read_parquet(made.evaluation("scores.parquet"))
+    frame.assign(classifier=frame["classifier"].replace("mlp", "forest")).to_parquet(tmp_path / "scores.parquet")
+    (tmp_path / "per_class.parquet").write_bytes(made.evaluation("per_class.parquet").read_bytes())
+    sources = Sources(tmp_path, made.modalities, CLASSES)
+    shown = build_tables(sources)["table5"].values.columns.get_level_values(0).unique()
+    assert shown.tolist() == ["SVM", "XGBoost", "Forest", "Average"]
+    pd.testing.assert_frame_equal(subsets.make("subsets", sources).values, tables_of(made)["subsets"].values)
 
 
 def test_special_characters_are_escaped(made):

@@ -44,13 +44,17 @@ def evaluation(protocol):
     return [path.format(protocol=protocol) for path in (*rules.evaluate.output, *rules.assess.output)]
 
 
+# Tables are found by their files and not imported, so no fingerprint of a script knows them.
+TABLES_CODE = [
+    fingerprint(f"emofuse/{outputs.TABLES_FOLDER}/{file}") for file in mistakes_as_messages(outputs.table_files)
+]
 # Only where an encoder is chosen do the results rest on the comparison; without a choice it is made for the paper's tables
 # alone, for it costs a training for each encoder that is not in the folds.
 COMPARED = [m for m in plan.modalities if m in plan.choices]
 PAPER_TABLES = [
-    n
-    for n in outputs.table_names(plan.modalities, plan.modalities if plan.selection else [], fold=True)
-    if n.startswith("table")
+    name
+    for name in outputs.table_names(plan.modalities, plan.modalities if plan.selection else [])
+    if name in outputs.PAPER_TABLES
 ]
 FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(plan.modalities) for kind in outputs.FIGURE_FORMATS]
 FACTS = {
@@ -89,7 +93,7 @@ rule make_tables:
         mem_mb=1000,
         runtime=5,
     params:
-        code=fingerprint("make_tables"),
+        code=[fingerprint("make_tables"), *TABLES_CODE],
         evaluation=f"results/{plan.corpus}/{plan.run}/evaluation/{{protocol}}",
         folder=f"results/{plan.corpus}/{plan.run}/tables/{{protocol}}",
         modalities=plan.modalities,
@@ -211,7 +215,7 @@ rule make_report:
         mem_mb=1000,
         runtime=5,
     params:
-        code=fingerprint("make_report"),
+        code=[fingerprint("make_report"), *TABLES_CODE],
         corpus=plan.corpus,
         run=plan.run,
         notice=config["corpus"]["notice"],
@@ -247,7 +251,7 @@ rule make_paper:
         mem_mb=1000,
         runtime=5,
     params:
-        code=fingerprint("make_paper"),
+        code=[fingerprint("make_paper"), *TABLES_CODE],
         corpus=plan.corpus,
         run=plan.run,
         notice=config["corpus"]["notice"],

@@ -1,4 +1,4 @@
-from emofuse.report.figures import make_figures
+from emofuse.report.drawing import make_figures
 from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):

@@ -1,5 +1,5 @@
 from emofuse.report.card import run_card
-from emofuse.report.tables import make_protocols_table
+from emofuse.report.protocols import make_protocols_table
 from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):

@@ -1,21 +1,16 @@
-from emofuse.report.report import make_report
+from emofuse.report.report import Corpus, Encoders, Figures, make_report
+from emofuse.report.run import Run
 from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
+    found, params = snakemake.input, snakemake.params
     make_report(
-        corpus=snakemake.params.corpus,
-        run=snakemake.params.run,
-        notice=snakemake.params.notice,
-        facts=snakemake.params.facts,
-        turns=snakemake.input.turns,
-        splits=list(snakemake.input.splits),
-        embeddings=snakemake.input.embeddings,
-        trainings=snakemake.input.trainings,
-        selection=list(snakemake.input.selection),
-        evaluations=snakemake.params.evaluations,
-        problems=snakemake.input.problems,
-        figures=snakemake.params.figures,
-        pca_split=snakemake.params.pca_split,
-        benchmarks=snakemake.params.benchmarks,
+        run=Run(params.corpus, params.run, params.notice, params.facts),
+        corpus=Corpus(found.turns, found.problems),
+        splits=list(found.splits),
+        encoders=Encoders(found.embeddings, found.trainings, list(found.selection)),
+        evaluations=params.evaluations,
+        figures=Figures(params.figures, params.pca_split),
+        benchmarks=params.benchmarks,
         output=snakemake.output[0],
     )

@@ -63,7 +63,7 @@ def protocol_card(facts, splits):
     fitted = ["train", "val"] if facts["refit"] else ["train"]
     sessions = sorted({turns.loc[turns["part"].isin(fitted), "session"].nunique() for turns in frames})
     card = [
-        ("Protocol", [f"{protocol_title(protocol)}: {PROTOCOLS[protocol]}"]),
+        ("Protocol", [f"{protocol_title(protocol)}: {protocol_sentence(protocol)}"]),
         (
             "Classes",
             [
@@ -92,6 +92,11 @@ def protocol_card(facts, splits):
     ]
     further = {name: value for name, value in facts.items() if name not in IN_WORDS}
     return card + [(name.replace("_", " ").capitalize(), _lines(value)) for name, value in further.items()]
+
+
+def protocol_sentence(protocol):
+    """What each fold of a protocol tests, and what it learns on."""
+    return PROTOCOLS[protocol]
 
 
 def run_card(facts, splits):

@@ -3,11 +3,15 @@
 import csv
 import re
 
+from emofuse.runtime import kinds
+from emofuse.runtime.errors import EmofuseError
+
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("svg", "png")
 
 # Numbered as in the paper. Modalities stand in the paper's order; 'audio' is called speech wherever it is shown.
 MODALITY_TITLES = {"text": "text", "audio": "speech", "video": "video"}
+PAPER_TABLES = tuple(f"table{number}" for number in range(1, 8))
 SELECTION_TABLES = {"text": "table1", "audio": "table2", "video": "table3"}
 LOSS_FIGURES = {"text": "figure02", "audio": "figure03", "video": "figure04"}
 ACCURACY_FIGURES = {"text": "figure05", "audio": "figure06", "video": "figure07"}
@@ -26,32 +30,42 @@ CLASS_TITLES = {
     "oth": "other",
 }
 
-
 PROTOCOLS_TABLE = "protocols"  # compares the protocols of a run, so there is one for all, in tables/
-ASSESSED = ("intervals", "comparisons", "breakdown", "speakers", "subsets", "missing", "calibration")
-FUSED = ("table5", "table6", "subsets", "missing")  # these need two modalities
-TABLE_TITLES = {
-    "headline": "What beats what",
-    "intervals": "How sure the scores are",
-    "comparisons": "Which differences hold",
-    "breakdown": "By kind of turn",
-    "speakers": "By speaker",
-    "subsets": "Every subset of the modalities",
-    "missing": "A modality missing at test time",
-    "calibration": "How well the probabilities are calibrated",
-    PROTOCOLS_TABLE: "The protocols side by side",
-}
+TABLES_FOLDER = "report/tables"  # in the package: a file for each table
+# What a table may need to be made: two modalities at least; all folds of a protocol, with intervals and whatever else is
+# measured over them; encoders that were compared.
+NEEDS = ("fusion", "folds", "comparison")
+
+
+def table_files():
+    """{file: its constants} of the tables of the package, in reading order (see `report.tables`).
+
+    Raises EmofuseError for a file whose constants are not as they are to be.
+    """
+    files, seen = kinds.constants(TABLES_FOLDER), {PROTOCOLS_TABLE}
+    for file, found in files.items():
+        where = f"{TABLES_FOLDER}/{file}.py"
+        if not {"TABLES", "NEEDS"} <= set(found):
+            raise EmofuseError(f"{where} has no literal constant TABLES, {{name: title}}, or none NEEDS.")
+        if unknown := set(found["NEEDS"]) - set(NEEDS):
+            known = ", ".join(NEEDS)
+            raise EmofuseError(f"{where} needs {', '.join(sorted(unknown))}; what a table may need: {known}.")
+        if twice := seen & set(found["TABLES"]):
+            raise EmofuseError(f"{where} makes {', '.join(sorted(twice))}, a table that there is already.")
+        seen |= set(found["TABLES"])
+    return files
 
 
 def table_names(modalities, compared=(), fold=False):
-    """Names of the tables of one protocol, in reading order; some need at least two modalities.
+    """Names of the tables of one protocol, in reading order.
 
-    compared: the modalities whose encoders were compared on one fold, for tables 1 to 3. fold: whether they are of a single
-    fold, of which there are scores and nothing else.
+    compared: the modalities whose encoders were compared on one fold; each of tables 1 to 3 needs its own. fold: whether
+    they are of a single fold, of which there are scores and nothing else.
     """
-    selection = [name for modality, name in SELECTION_TABLES.items() if modality in compared]
-    names = ["headline", *selection, "table4", "table5", "table6", "table7", *(() if fold else ASSESSED)]
-    return [name for name in names if name not in FUSED or len(list(modalities)) > 1]
+    met = {"fusion": len(list(modalities)) > 1, "folds": not fold, "comparison": bool(list(compared))}
+    absent = [name for modality, name in SELECTION_TABLES.items() if modality not in compared]
+    files = [found for found in table_files().values() if all(met[need] for need in found["NEEDS"])]
+    return [name for found in files for name in found["TABLES"] if name not in absent]
 
 
 def run_table_names(protocols):
@@ -70,6 +84,23 @@ def figure_names(modalities):
     return [*names, "figure12", "reliability"]
 
 
+def classifier_titles():
+    """{classifier: title}, in the order in which they are shown."""
+    return {"argmax": "argmax", "svm": "SVM", "xgboost": "XGBoost", "mlp": "two-layer network"}
+
+
+def combination_titles():
+    """{combination: title}, in the order in which they are shown."""
+    return {"sum": "sum", "product": "product", "concat": "concatenation"}
+
+
+def in_order(titles, found):
+    """The names in `found` with their titles, in the order of `titles`; then those without a title, as themselves."""
+    found = list(found)
+    rest = [name for name in found if name and name not in titles]
+    return {name: title for name, title in titles.items() if name in found} | {name: name for name in rest}
+
+
 def class_title(name):
     """'hap' -> 'happiness'; a name that is not one of the release's labels stands for itself."""
     return CLASS_TITLES.get(name, name)
@@ -82,7 +113,7 @@ def split_title(name):
 
 def table_title(name):
     """'table4' -> 'Table 4', 'headline' -> 'What beats what'."""
-    return TABLE_TITLES.get(name) or f"Table {name[5:]}"
+    return next(found["TABLES"][name] for found in table_files().values() if name in found["TABLES"])
 
 
 def protocol_title(name):

@@ -76,3 +76,12 @@ def points(difference):
     if abs(difference) < 0.05:
         return "level with"
     return f"{abs(difference):.1f} points {'above' if difference > 0 else 'below'}"
+
+
+def number(text):
+    """A text of a file as a number; None where it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return None if value != value else value

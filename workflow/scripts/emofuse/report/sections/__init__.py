@@ -1,0 +1,1 @@
+"""What the sections of the report say, each from the run's own files."""

@@ -1,0 +1,135 @@
+"""How far the numbers of the first protocol can be trusted: cautions, each a pair (short, long), from the run's own files."""
+
+from emofuse.fusion.systems import ON_VALIDATION
+from emofuse.report.outputs import split_title
+from emofuse.report.systems import ranked
+
+
+def cautions(run, findings, sources, folds, turns, left_out, choices):
+    """[(short, long)].
+
+    findings: of `findings.find`. sources: {protocol: Sources}, the first protocol first. folds: its folds, as of
+    `card.read_folds`. turns: the corpus' turns. left_out: of `data.turns_left_out`. choices: of `setup.read_choices`.
+    """
+    groups = next(iter(sources.values())).groups
+    final = groups[groups["system"] == "chosen"].assign(wa=lambda frame: 100 * frame["wa"])
+    said = [
+        _chance(findings),
+        _speakers(final, folds),
+        _scripts(findings, sources, turns[turns["label"].isin(run.class_of)]),
+        _words(final),
+        _choice(run.facts["final_system"]),
+        *map(_encoder, choices),
+        _vectors(run.facts["train_vectors"], findings),
+        _completeness(left_out),
+    ]
+    return [caution for caution in said if caution]
+
+
+def _chance(findings):
+    sure = findings["final"]["interval"]
+    text = (
+        f"The 95 % interval of the final system's WA is {sure['low']:.1f} to {sure['high']:.1f}: how it would "
+        "vary with other dialogs of these speakers, scored by these trained models"
+    )
+    if findings["folds"] > 1:
+        text += (
+            f". Taken from the folds instead, as if they were independent, it is {sure['fold_low']:.1f} to "
+            f"{sure['fold_high']:.1f}"
+        )
+    if findings["seeds"] > 1:
+        text += f". Over the seeds its standard deviation is {sure['seed_sd']:.1f} points"
+    return "Chance", f"{text}."
+
+
+def _speakers(final, folds):
+    """final: the rows of groups.parquet of the final system, WA in percent."""
+    speakers = final[final["grouping"] == "speaker"]
+    shared = shared_speakers(folds)
+    text = (
+        f"In {shared} of {len(folds)} folds a test speaker is also in training or validation. "
+        if shared
+        else "No speaker of a test part is in the training or validation part of the same fold. "
+    )
+    return "Speakers", (
+        f"{text}WA of the final system by speaker: {speakers['wa'].min():.1f} to {speakers['wa'].max():.1f}; of "
+        f"{len(speakers)} speakers, no interval here says how it would do on another one."
+    )
+
+
+def shared_speakers(folds):
+    """Number of folds in which a speaker of the test part is also in another part."""
+    return sum(
+        bool(set(turns.loc[turns["part"] == "test", "speaker"]) & set(turns.loc[turns["part"] != "test", "speaker"]))
+        for _, turns in folds.values()
+    )
+
+
+def _scripts(findings, sources, labelled):
+    """labelled: the corpus' turns that are in a class of the run."""
+    sessions = labelled.groupby("scenario")["session"].transform("nunique")
+    known = (
+        f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session plays "
+        f"too. The scenario alone, without any clip, gives {findings['scenario']['wa']:.1f} % WA"
+    )
+    if {"scenario", "scenario_control"} <= set(sources):
+        unknown, control = (
+            100 * ranked(sources[name].scores).set_index("system").loc["chosen", "wa"]
+            for name in ("scenario", "scenario_control")
+        )
+        known += f"; the final system has {unknown:.1f} % where the play is new, and {control:.1f} % where it is not"
+    return "Scripts", f"{known}."
+
+
+def _words(final):
+    words = final[final["grouping"] == "words"].set_index("group")["wa"]
+    if not {"seen", "unseen"} <= set(words.index):
+        return None
+    return "Words", (
+        f"WA of the final system is {words['seen']:.1f} % on turns whose words are also those of a training "
+        f"turn, {words['unseen']:.1f} % on the others."
+    )
+
+
+def _choice(final_system):
+    if final_system in ON_VALIDATION:
+        text = "Each fold chose its final system on its validation part; the test part had no say in it."
+        if final_system == "validation_wa":
+            text += (
+                " It took the fusion with the best WA there, the best of many: its score on validation is optimistic, and it"
+                " may be worse on other turns than a single modality (final_system: validation is careful about that)."
+            )
+    elif final_system == "test":
+        text = "The final system is the one that did best on the test turns: its score is the best of many, and optimistic."
+    else:
+        text = f"The final system, {final_system}, was named in the config before the run, not chosen from results."
+    return "Choice", text
+
+
+def _encoder(made):
+    again = ", ".join(split_title(fold) for fold in made["tested_in"])
+    text = (
+        f"{made['encoder']} was chosen from {len(made['scores'])} by WA on the {made['on']} part of"
+        f" {made['split']} (session {made['session']}). "
+    )
+    if again:
+        text += f"Those turns are also tested in {again}, so its score is not free of this choice."
+    return f"{made['title'].capitalize()} encoder", text
+
+
+def _vectors(train_vectors, findings):
+    if train_vectors != "in_sample" or not findings["fused"]:
+        return None
+    return "In-sample vectors", (
+        "The fusion classifiers learn from vectors of turns on which the encoder itself was fine-tuned. Such "
+        "vectors separate the classes better than those of unseen turns, so the classifiers train on too easy "
+        "a task."
+    )
+
+
+def _completeness(left_out):
+    missing = {row["turn_id"] for row in left_out if row["class"]}
+    if not missing:
+        return None
+    turns_lack = "1 labelled turn lacks" if len(missing) == 1 else f"{len(missing)} labelled turns lack"
+    return "Completeness", f"{turns_lack} a clip in some modality, so no system is scored there (listed below)."

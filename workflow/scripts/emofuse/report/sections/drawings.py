@@ -1,0 +1,36 @@
+"""The drawn figures by section of the report."""
+
+import base64
+from pathlib import Path
+
+from emofuse.report.outputs import (
+    ACCURACY_FIGURES,
+    LOSS_FIGURES,
+    PCA_FIGURES,
+    figure_caption,
+    figure_names,
+    figure_title,
+)
+
+
+def figure_sections(folder, modalities, pca_split, watched):
+    """The figures by section of the report, each with its title, caption and the SVG as a data URI."""
+    sections = {name: [] for name in ("systems", "intervals", "data", "training", "vectors", "final", "reliability")}
+    # Loss beside accuracy, a modality a row; all other figures in the order of their numbers.
+    names = [figures[m] for m in modalities for figures in (LOSS_FIGURES, ACCURACY_FIGURES)]
+    names += [name for name in figure_names(modalities) if name not in names]
+    place = {"figure01": "data", "figure11": "vectors", "figure12": "final"}
+    place |= {name: name for name in ("systems", "intervals", "reliability")}
+    place |= dict.fromkeys([*LOSS_FIGURES.values(), *ACCURACY_FIGURES.values()], "training")
+    place |= dict.fromkeys(PCA_FIGURES.values(), "vectors")
+    for name in names:
+        image = base64.b64encode((Path(folder) / f"{name}.svg").read_bytes()).decode()
+        sections[place[name]].append(
+            {
+                "name": name,
+                "title": figure_title(name),
+                "caption": figure_caption(name, pca_split, watched),
+                "source": f"data:image/svg+xml;base64,{image}",
+            }
+        )
+    return sections

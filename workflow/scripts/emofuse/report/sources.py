@@ -1,0 +1,87 @@
+"""What the tables of a protocol are made from, read once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from emofuse.report.outputs import table_names
+from emofuse.runtime.errors import EmofuseError
+from emofuse.runtime.store import read_parquet, read_tsv
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The evaluation of one protocol, and what the config says of it. What is read are pandas DataFrames that all tables
+    share; scores in them are fractions.
+
+    evaluation: the folder evaluation/<protocol>; or that of a fold, which holds scores and nothing else. classes: class names
+    in the order of the rows. final_system: 'validation', 'validation_wa', 'test', or the system that the config names.
+    selection: the paths of selection/<modality>.parquet, none where encoders were not compared.
+    """
+
+    evaluation: str | Path
+    modalities: Sequence[str]
+    classes: Sequence[str]
+    final_system: str = "validation"
+    selection: Sequence[str | Path] = ()
+
+    @property
+    def names(self):
+        """The names of the tables that can be made from these, in reading order."""
+        return table_names(self.modalities, self.compared, fold=self.intervals is None)
+
+    @property
+    def compared(self):
+        """{modality: path of the comparison of its encoders}."""
+        return {Path(path).stem: path for path in self.selection}
+
+    @cached_property
+    def scores(self):
+        """Scores of every system on test parts, by fold and seed and pooled over the folds."""
+        return read_test(self.evaluation, "scores")
+
+    @cached_property
+    def per_class(self):
+        """The same by class."""
+        return read_test(self.evaluation, "per_class")
+
+    @cached_property
+    def intervals(self):
+        """Intervals of WA and UA; None of a single fold."""
+        there = (Path(self.evaluation) / "intervals.parquet").is_file()
+        return read_frame(self.evaluation, "intervals") if there else None
+
+    @cached_property
+    def comparisons(self):
+        """The declared family of comparisons with the final system."""
+        return read_frame(self.evaluation, "comparisons")
+
+    @cached_property
+    def chosen(self):
+        """The final system of each fold and seed, dicts of texts."""
+        return read_tsv(Path(self.evaluation) / "chosen.tsv")
+
+    @cached_property
+    def groups(self):
+        """WA and UA on groups of test turns."""
+        return read_frame(self.evaluation, "groups")
+
+    @cached_property
+    def calibration(self):
+        """Errors of probabilities before and after calibration."""
+        return read_frame(self.evaluation, "calibration")
+
+
+def read_frame(folder, name):
+    """<name>.parquet of an evaluation's folder as a pandas DataFrame."""
+    return read_parquet(Path(folder) / f"{name}.parquet").to_pandas()
+
+
+def read_test(folder, name):
+    """The rows of <name>.parquet of an evaluation's folder that were measured on test parts, as a pandas DataFrame."""
+    frame = read_frame(folder, name)
+    frame = frame[frame["part"] == "test"].reset_index(drop=True)
+    if frame.empty:
+        raise EmofuseError(f"{Path(folder) / name}.parquet holds no score of a test part; delete it and run again.")
+    return frame
