@@ -44,10 +44,16 @@ def evaluation(protocol):
     return [path.format(protocol=protocol) for path in (*rules.evaluate.output, *rules.assess.output)]
 
 
-# Tables are found by their files and not imported, so no fingerprint of a script knows them.
-TABLES_CODE = [
-    fingerprint(f"emofuse/{outputs.TABLES_FOLDER}/{file}") for file in mistakes_as_messages(outputs.table_files)
-]
+with mistakes_as_messages():
+    TABLES_CODE = [f"emofuse/{outputs.TABLES_FOLDER}/{file}" for file in outputs.table_files()]
+
+
+def shown_by(script, protocols):
+    """Hashes of what shows some protocols: a script, the files of all tables, which it finds and does not import, and the
+    protocols', which have the sentences on the card."""
+    return fingerprint(script, *TABLES_CODE, *(f"emofuse/{folds.KIND}/{protocol}" for protocol in protocols))
+
+
 # Only where an encoder is chosen do the results rest on the comparison; without a choice it is made for the paper's tables
 # alone, for it costs a training for each encoder that is not in the folds.
 COMPARED = [m for m in plan.modalities if m in plan.choices]
@@ -93,7 +99,7 @@ rule make_tables:
         mem_mb=1000,
         runtime=5,
     params:
-        code=[fingerprint("make_tables"), *TABLES_CODE],
+        code=lambda w: shown_by("make_tables", [w.get("protocol") or folds.parse_split(w.split).protocol]),
         evaluation=f"results/{plan.corpus}/{plan.run}/evaluation/{{protocol}}",
         folder=f"results/{plan.corpus}/{plan.run}/tables/{{protocol}}",
         modalities=plan.modalities,
@@ -132,7 +138,7 @@ rule make_protocols_table:
         mem_mb=1000,
         runtime=5,
     params:
-        code=fingerprint("make_protocols_table"),
+        code=shown_by("make_protocols_table", plan.protocols),
         evaluations=EVALUATIONS,
         folder=f"results/{plan.corpus}/{plan.run}/tables",
         facts=FACTS,
@@ -215,7 +221,7 @@ rule make_report:
         mem_mb=1000,
         runtime=5,
     params:
-        code=[fingerprint("make_report"), *TABLES_CODE],
+        code=shown_by("make_report", plan.protocols),
         corpus=plan.corpus,
         run=plan.run,
         notice=config["corpus"]["notice"],
@@ -251,7 +257,7 @@ rule make_paper:
         mem_mb=1000,
         runtime=5,
     params:
-        code=[fingerprint("make_paper"), *TABLES_CODE],
+        code=shown_by("make_paper", [plan.primary]),
         corpus=plan.corpus,
         run=plan.run,
         notice=config["corpus"]["notice"],

@@ -4,17 +4,9 @@ import pandas as pd
 
 from emofuse.report.outputs import MODALITY_TITLES, class_title, protocol_title, split_title
 from emofuse.runtime.store import read_metadata, read_parquet
+from emofuse.splits.folds import UNVALIDATED, constant
 from emofuse.splits.parts import shared_dialogs
-from emofuse.splits.protocols import UNVALIDATED
 
-PROTOCOLS = {
-    "session": "each fold tests a session",
-    "speaker": "each fold tests a speaker",
-    "scenario": "each fold tests a session's turns of a third of the plays and improvisations; validation and training hold "
-    "other sessions and other plays",
-    "scenario_control": "the test turns of the protocol scenario; validation and training hold as many turns from each "
-    "session, drawn from all its plays",
-}
 VALIDATION = {
     "previous_session": "the session before the test session, cyclic",
     "none": "none: every encoder trains for its fixed number of epochs",
@@ -63,7 +55,7 @@ def protocol_card(facts, splits):
     fitted = ["train", "val"] if facts["refit"] else ["train"]
     sessions = sorted({turns.loc[turns["part"].isin(fitted), "session"].nunique() for turns in frames})
     card = [
-        ("Protocol", [f"{protocol_title(protocol)}: {protocol_sentence(protocol)}"]),
+        ("Protocol", [f"{protocol_title(protocol)}: {constant(protocol, 'SENTENCE')}"]),
         (
             "Classes",
             [
@@ -92,11 +84,6 @@ def protocol_card(facts, splits):
     ]
     further = {name: value for name, value in facts.items() if name not in IN_WORDS}
     return card + [(name.replace("_", " ").capitalize(), _lines(value)) for name, value in further.items()]
-
-
-def protocol_sentence(protocol):
-    """What each fold of a protocol tests, and what it learns on."""
-    return PROTOCOLS[protocol]
 
 
 def run_card(facts, splits):
@@ -175,7 +162,8 @@ def _validation(splits, folds):
     """The rules in words; where validation and test share dialogs, how many."""
     lines = []
     for rule in dict.fromkeys(rule for rule, _ in folds.values()):
-        lines.append(VALIDATION.get(rule, f"whole dialogs of the training sessions ({rule})"))
+        drawn = f"whole dialogs of the training sessions ({rule})" if rule.startswith("share ") else rule
+        lines.append(VALIDATION.get(rule, drawn))
     shared = [shared_dialogs(read_parquet(path)) for path in splits]
     if any(shared):
         between = " to ".join(map(str, sorted({min(shared), max(shared)})))

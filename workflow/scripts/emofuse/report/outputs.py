@@ -3,6 +3,7 @@
 import csv
 import re
 
+from emofuse.fusion.systems import COMBINED, LEARNERS
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError
 
@@ -86,12 +87,12 @@ def figure_names(modalities):
 
 def classifier_titles():
     """{classifier: title}, in the order in which they are shown."""
-    return {"argmax": "argmax", "svm": "SVM", "xgboost": "XGBoost", "mlp": "two-layer network"}
+    return {"argmax": "argmax"} | {name: found["TITLE"] for name, found in kinds.constants(LEARNERS).items()}
 
 
 def combination_titles():
     """{combination: title}, in the order in which they are shown."""
-    return {"sum": "sum", "product": "product", "concat": "concatenation"}
+    return {name: found["TITLE"] for name, found in kinds.constants(COMBINED).items()}
 
 
 def in_order(titles, found):
