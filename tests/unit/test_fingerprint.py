@@ -21,8 +21,7 @@ def tree(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "__file__", str(copy / "emofuse/runtime/fingerprint.py"))
 
     def fingerprints():
-        for function in (module.fingerprint, module._code, module._tree):
-            function.cache_clear()
+        module.fingerprint.cache_clear()
         return {script.stem: module.fingerprint(script) for script in sorted(copy.glob("*.py"))}
 
     yield copy, fingerprints

@@ -61,24 +61,15 @@ def align(stores, split_path, seed, embeddings=True):
     tables = {modality: read_parquet(path, columns=columns) for modality, path in stores.items()}
     rows = {modality: {t: i for i, t in enumerate(tables[modality]["turn_id"].to_pylist())} for modality in stores}
     missing = {modality: json.loads(metadata[modality]["left_out"]) for modality in stores}
+    of_split = {"split": split, "seed": str(seed), "classes": classes}
     known = {modality: rows[modality].keys() | missing[modality].keys() for modality in stores}
-
+    everybody = parts.keys() | set().union(*known.values())
     problems = []
     for modality, path in stores.items():
-        expected = {"modality": modality, "split": split, "seed": str(seed), "classes": classes}
-        found = {**metadata[modality], "classes": json.loads(metadata[modality]["classes"])}
-        problems += [
-            f"{path}: {key} is {found[key]!r}, not {value!r}" for key, value in expected.items() if found[key] != value
-        ]
-        if len(rows[modality]) < tables[modality].num_rows:
-            problems.append(f"{path}: {tables[modality].num_rows - len(rows[modality])} turns stand in it twice")
-        lacking = (set().union(*known.values()) | parts.keys()) - known[modality]
-        if lacking:
+        problems += _foreign(path, metadata[modality], {"modality": modality} | of_split)
+        problems += _misplaced(path, tables[modality], parts, split_path)
+        if lacking := everybody - known[modality]:
             problems.append(f"{path}: says nothing of {some(lacking)}, which the split or other modalities have")
-        stored = zip(tables[modality]["turn_id"].to_pylist(), tables[modality]["part"].to_pylist(), strict=True)
-        moved = [turn for turn, part in stored if part != parts.get(turn)]
-        if moved:
-            problems.append(f"{path}: {some(moved)} not in the part that {split_path} says")
     if problems:
         raise EmofuseError(
             "The embeddings do not belong together; make them again from one corpus and one split:\n"
@@ -116,6 +107,23 @@ def align(stores, split_path, seed, embeddings=True):
         embeddings=vectors("embedding") if embeddings else {},
         left_out=left_out,
     )
+
+
+def _foreign(path, metadata, expected):
+    """What the metadata of an embedding file says otherwise than expected."""
+    found = {**metadata, "classes": json.loads(metadata["classes"])}
+    return [f"{path}: {key} is {found[key]!r}, not {value!r}" for key, value in expected.items() if found[key] != value]
+
+
+def _misplaced(path, table, parts, split_path):
+    """Turns that stand in an embedding file twice, or in another part than the split says."""
+    turns, problems = table["turn_id"].to_pylist(), []
+    if twice := len(turns) - len(set(turns)):
+        problems.append(f"{path}: {twice} turns stand in it twice")
+    moved = [turn for turn, part in zip(turns, table["part"].to_pylist(), strict=True) if part != parts.get(turn)]
+    if moved:
+        problems.append(f"{path}: {some(moved)} not in the part that {split_path} says")
+    return problems
 
 
 def split_turns(path):

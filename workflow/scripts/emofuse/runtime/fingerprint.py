@@ -36,7 +36,7 @@ def fingerprint(script):
         queue += _imported(path, root)
     for path in sorted(seen, key=lambda path: (path.is_relative_to(root), path)):
         name = path.relative_to(root) if path.is_relative_to(root) else path.name
-        digest.update(str(name).encode() + _code(path))
+        digest.update(str(name).encode() + _code(path.read_text(encoding="utf-8")))
         for template in sorted(path.parent.glob(f"templates/{path.stem}.*")):
             digest.update(template.read_bytes())
     return digest.hexdigest()[:16]
@@ -58,14 +58,10 @@ def _imported(path, root):
     """Paths of the package's modules that a file imports: whole modules and packages, or something out of one."""
     own = path.relative_to(root).parent.parts if path.is_relative_to(root) else ()
     names = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            if node.level:
-                module = ".".join([PACKAGE, *own[: len(own) - node.level + 1], *filter(None, [module])])
-            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    for module, name, level in _imports(path.read_text(encoding="utf-8")):
+        if level:
+            module = ".".join([PACKAGE, *own[: len(own) - level + 1], *filter(None, [module])])
+        names |= {module, f"{module}.{name}"}
     found = []
     for name in names:
         package, *parts = name.split(".")
@@ -80,9 +76,9 @@ def _imported(path, root):
 
 
 @cache
-def _code(path):
-    """The syntax tree of the file without docstrings and positions, as bytes."""
-    tree = _tree(path)
+def _code(text):
+    """The syntax tree of some code without docstrings and positions, as bytes."""
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
@@ -96,5 +92,12 @@ def _code(path):
 
 
 @cache
-def _tree(path):
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def _imports(text):
+    """(module, name, level) of each import in some code: `import module` has no name, and level 0."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "", 0) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [(node.module or "", alias.name, node.level) for alias in node.names]
+    return found
