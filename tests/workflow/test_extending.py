@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from emofuse.runtime.store import read_parquet
 
@@ -59,10 +62,27 @@ def test_each_file_runs_what_it_adds_and_no_more(extended):
     assert project.planned() == everything | below
 
 
-def test_the_report_shows_a_classifier_a_protocol_and_a_table(extended):
-    """And a combination and a pooling: one small run of text and speech with all five files."""
+def test_the_report_shows_a_classifier(extended):
+    """Of the finished run, whose encoders are there."""
     project, add = extended
-    for path in FILES:
+    add("fusion/classifiers/logistic.py")
+    project.write_config("x.yaml", {"classifiers": {"logistic": {"C": [0.1, 1.0]}}})
+    done = project.snakemake(configs=CONFIGS)
+    assert done.returncode == 0, done.stdout[-10_000:]
+    run = project.folder / "results/tree/slice"
+    assert "Logistic regression" in (run / "report.html").read_text(encoding="utf-8")
+    table = pd.read_csv(run / "tables/session/table6.csv", comment="#", index_col="Combination")
+    assert table["Logistic regression WA"].between(0, 100).all() and list(table.index) == [
+        "sum",
+        "product",
+        "concatenation",
+    ]
+
+
+def test_the_report_shows_a_protocol_and_a_table(extended):
+    """A run of text alone, whose encoder pools as a third file says."""
+    project, add = extended
+    for path in ("splits/protocols/improvisation.py", "report/tables/f1.py", "encoders/poolings/maximum.py"):
         add(path)
     project.write_config(
         "x.yaml",
@@ -70,9 +90,8 @@ def test_the_report_shows_a_classifier_a_protocol_and_a_table(extended):
             "run": "extended",
             "protocols": ["improvisation"],
             "selection": None,
-            "fusion": {"video": None},
-            "classifiers": {"svm": None, "xgboost": None, "mlp": None, "logistic": {"C": [0.1, 1.0]}},
-            "early_fusion": ["maximum"],
+            "fusion": {"audio": None, "video": None},
+            "classifiers": {"xgboost": None, "mlp": None},
             "encoders": {"text": {"bert": {"pooling": "maximum", "epochs": 1}}},
             "train_vectors": "in_sample",  # the validation part is one dialog of two speakers
         },
@@ -84,12 +103,31 @@ def test_the_report_shows_a_classifier_a_protocol_and_a_table(extended):
         split = read_parquet(run / f"splits/{fold}.parquet").to_pandas()
         styles = {part: set(of["style"]) for part, of in split.groupby("part")}
         assert styles == {"test": {"improvised"}, "val": {"scripted"}, "train": {"scripted"}}
-    scores = read_parquet(run / "evaluation/improvisation/scores.parquet").to_pandas()
-    systems = set(scores.loc[scores["split"] == "pooled", "system"])
-    assert {"early-maximum-logistic", "late-maximum-logistic", "late-concat-logistic"} <= systems
     page = (run / "report.html").read_text(encoding="utf-8")
-    for shown in ("logistic regression", "validation and training hold the other sessions&#39; scripted ones", "By F1"):
+    for shown in (
+        "validation and training hold the other sessions&#39; scripted ones",
+        "By F1",
+        "Macro and weighted F1",
+    ):
         assert shown in page, shown
-    table = (run / "tables/improvisation/f1.md").read_text(encoding="utf-8")
-    assert "early-maximum-logistic" in table
-    assert "Maximum" in (run / "tables/improvisation/table5.md").read_text(encoding="utf-8").title()
+    table = pd.read_csv(run / "tables/improvisation/f1.csv", comment="#", index_col="System")
+    assert {"text-bert", "majority", "chosen"} <= set(table.index) and table.loc["text-bert"].between(0, 100).all()
+
+
+def module(path):
+    """What a file of the document defines."""
+    found = {}
+    exec(FILES[path], found)
+    return found
+
+
+def test_the_pooling_of_the_document_leaves_padding_out():
+    states = torch.tensor([[[1.0, -2.0], [3.0, -1.0], [9.0, 9.0]]])
+    pool = module("encoders/poolings/maximum.py")["pool"]
+    assert pool(states, torch.tensor([[1, 1, 0]])).tolist() == [[3.0, -1.0]]
+    assert pool(states, None).tolist() == [[9.0, 9.0]]
+
+
+def test_the_combination_of_the_document_takes_one_row_for_all():
+    one, other = np.array([[1.0, 5.0], [2.0, 0.0]]), np.array([[3.0, 4.0]])
+    assert module("fusion/combinations/maximum.py")["combine"]([one, other]).tolist() == [[3.0, 5.0], [3.0, 4.0]]

@@ -222,9 +222,9 @@ def test_touched_files_run_nothing(finished):
             "logging_nan_inf_filter=True",
             trained(*MODALITIES),
         ),
-        ("fusion/classification", "right = said == truth", "right = truth == said", RESULTS),
-        ("fusion/alignment", "rows[modality]) < tables", "rows[modality]) + 0 < tables", RESULTS),
-        ("report/figures", "RASTER_FROM = 1000", "RASTER_FROM = 1001", {"make_figures": 1, "make_report": 1}),
+        ("fusion/ensemble", "right = said == truth", "right = truth == said", RESULTS),
+        ("fusion/alignment", "in sorted(parts) if turn not", "in sorted(set(parts)) if turn not", RESULTS),
+        ("report/figures/vectors", "RASTER_FROM = 1000", "RASTER_FROM = 1001", {"make_figures": 1, "make_report": 1}),
         (
             "corpora/words",
             '"labelled turn without words"',
@@ -232,7 +232,7 @@ def test_touched_files_run_nothing(finished):
             {"index_words": 1, "list_problems": 1, "assess": 1} | SHOW,  # which turns say what training turns say
         ),
         ("clips/text", '"no_words", "the', '"no_words", "its', {f"cut_text {d}": 1 for d in DIALOGS} | trained("text")),
-        ("report/report", 'SEVERITIES = ("error"', 'SEVERITIES = ("e"', {"make_report": 1}),
+        ("report/sections/data", 'SEVERITIES = ("error"', 'SEVERITIES = ("e"', {"make_report": 1}),
         ("encoders/training", "# before the head's random weights are drawn", "# changed", {}),
         ("encoders/training", "Fine-tunes", "Trains", {}),
         ("runtime/job", 'f"error: {error}"', 'f"Error: {error}"', {}),
