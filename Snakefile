@@ -44,7 +44,7 @@ rule all:
     input:
         "results/<corpus>/<run>/report.html",
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
-        [path for modality in plan.modalities for path in plan.manifests(modality)],
+        plan.all_manifests,
         [models(modality) for modality in plan.modalities],
         predictions(plan.splits),
         expand(rules.make_tables.output, protocol=plan.protocols),

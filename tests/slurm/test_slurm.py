@@ -38,10 +38,10 @@ def test_a_slice_runs_to_its_report(finished):
     project, done = finished
     assert done.code == 0, done.output[-20_000:]
     assert "</html>" in (project.folder / RESULTS / "report.html").read_text(encoding="utf-8")
-    # The 9 clip jobs in a single one. The encoders of the text are both trained on one fold, the chosen one on the others.
+    # The 12 clip jobs in a single one. The encoders of the text are both trained on one fold, the chosen one on the others.
     assert done.rules() == {
         **{f"make_demo_{name}": 1 for name in ("bert", "distilbert", "wav2vec2", "videomae")},
-        **{"check_encoders": 1, "make_demo_dialog": 3, "clips_cut_audio_cut_text_cut_video": 1},
+        **{"check_encoders": 1, "make_demo_dialog": 3, "clips_cut_audio_cut_text_cut_video_shrink_video": 1},
         **{rule: 1 for rule in ("index_turns", "index_words", "index_media", "list_problems")},
         **{"make_split": 3, "fine_tune": 10, "embed": 10, "compare_encoders": 1, "choose_encoder": 1},
         **{"classify": 6},

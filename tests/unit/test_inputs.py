@@ -43,7 +43,7 @@ def video(frames=4, stride=3, eval_windows=2, mirror=0.0, size=16):
 def frame_numbers(monkeypatch):
     """Stands in for decoding: a picture is its own number."""
     monkeypatch.setattr(inputs, "read_frames", lambda path, wanted: list(wanted))
-    monkeypatch.setattr(VideoInputs, "_resized", lambda self, pictures: np.array(list(pictures))[:, None, None, None])
+    monkeypatch.setattr(VideoInputs, "_resized", lambda self, picture: np.array(picture)[None, None, None])
     return lambda windows: [window.ravel().tolist() for window in windows]
 
 
@@ -76,22 +76,6 @@ def test_frames_read_are_the_ones_wanted(tree):
     assert [np.array_equal(a, every[i]) for a, i in zip(some, [1, 4, 5], strict=True)] == [True] * 3
     with pytest.raises(EmofuseError, match="fewer frames than its manifest says"):
         list(read_frames(path, [10_000]))
-
-
-def test_kept_frames_are_those_read_again(tree):
-    folder, manifest = tree
-    fresh, keeping = video(), video()
-    keeping.keep_in_memory(1_000, megabytes=1)
-    assert keeping.kept == {}
-    too_many = video()
-    too_many.keep_in_memory(2_000, megabytes=1)
-    assert too_many.kept is None
-    for turn, row in manifest.items():
-        path, length = folder / "video" / DIALOG / f"{turn}.mp4", int(row["frames"])
-        for rng in (None, 1, 1):
-            draws = [np.random.default_rng(rng) if rng else None for _ in range(2)]
-            windows = [reader.windows(path, length, draw) for reader, draw in zip((fresh, keeping), draws, strict=True)]
-            assert all(np.array_equal(a, b) for a, b in zip(*windows, strict=True))
 
 
 def test_mirroring_turns_every_frame_of_a_window(tree):

@@ -118,6 +118,16 @@ def test_clips_of_another_crop_lie_apart():
     assert full.clips_root("video") == "results/demo/clips-full"
     assert full.manifests("video")[0] == "results/demo/clips-full/video/Ses01F_impro01.manifest.tsv"
     assert len(full.manifests("text")) == len(DIALOGS)
+    assert (
+        full.read_root("video") == "results/demo/clips-full-small48" and full.read_root("text") == "results/demo/clips"
+    )
+    assert full.clip_roots == {
+        "text": ["results/demo/clips"],
+        "audio": ["results/demo/clips"],
+        "video": ["results/demo/clips-full", "results/demo/clips-full-small48"],
+    }
+    assert planned(clips={"small": None}).clip_roots["video"] == ["results/demo/clips"]
+    assert planned({"clips": {"small": 224}}).read_root("video") == "results/demo/clips-small224"
 
 
 def test_clips_that_are_gone_are_told(tmp_path, monkeypatch):
@@ -129,7 +139,7 @@ def test_clips_that_are_gone_are_told(tmp_path, monkeypatch):
     folder = Path(run.clips_root("text")) / "text/Ses01F_impro01"
     folder.mkdir(parents=True)
     (folder / "Ses01F_impro01_F000.txt").touch()
-    assert list(run.missing_clips()) == [("text", "Ses01F_impro01", ["Ses01F_impro01_F001"])]
+    assert list(run.missing_clips()) == [(Path(run.manifests("text")[0]), ["Ses01F_impro01_F001"])]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def entry(folder, modality, name="mine", **settings):
         "modality": modality,
         "encoder": name,
         "model": str(folder),
+        "small": None,
         "settings": SETTINGS[modality] | settings,
     }
 

@@ -47,7 +47,6 @@ TRAINING = {"threads": 1, "logging_steps": 2, "compile": False, "deterministic":
 MACHINE = {
     "device": "cpu",
     "loader_workers": 0,
-    "cache_mb": 0,
     "gradient_checkpointing": False,
     "checkpoint_minutes": 0,
 }

@@ -16,7 +16,7 @@ from small_disk import remount, small_disk
 RUN = "results/tree/slice"
 SCORES = f"{RUN}/evaluation/session/scores.parquet"
 DIALOG = "Ses02F_impro01"
-CLIPS = "results/tree/clips/video"
+CLIPS, SMALL = "results/tree/clips/video", "results/tree/clips-small48/video"
 MANIFEST = f"{CLIPS}/{DIALOG}.manifest.tsv"
 MEDIA = "results/tree/index/media.parquet"
 REPORT = f"{RUN}/report.html"
@@ -30,7 +30,7 @@ LOG = f"{RUN}/logs/fine_tune/text/bert/session2/seed0.log"
 # What must come out the same to the bit; the other files of an encoder state how long its training took.
 RESULTS = [
     *("results/tree/*.parquet", "results/tree/index/*", REPORT),
-    *("results/tree/clips/*/*/*", "results/tree/clips/*/*.tsv"),
+    *("results/tree/clips*/*/*/*", "results/tree/clips*/*/*.tsv"),
     *(f"{RUN}/encoders/*/*/*/*/{name}" for name in ("*.safetensors", "history.parquet")),
     *(f"{RUN}/{folder}/**/*.parquet" for folder in ("splits", "embeddings", "predictions", "evaluation")),
 ]
@@ -180,7 +180,7 @@ def cut_short(project, path):
 
 def test_damaged_results_are_named_and_other_jobs_go_on(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    clip = cut_short(project, f"{CLIPS}/{DIALOG}/{DIALOG}_F001.mp4")
+    clip = cut_short(project, f"{SMALL}/{DIALOG}/{DIALOG}_F001.mp4")
     shutil.rmtree(project.folder / RUN / "encoders/video/videomae/session1")
     cut_short(project, f"{ENCODER}/seed0/head.safetensors")
     store = cut_short(project, f"{RUN}/embeddings/audio/wav2vec2/session3/seed0.parquet")

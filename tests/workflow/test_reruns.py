@@ -31,6 +31,7 @@ AST = {"model": "resources/demo/encoders/ast", "pooling": "cls", "learning_rate"
     "eval_batch_size": 16,
 }
 DIALOGS = [f"Ses0{session}{scene}" for session in (1, 2, 3) for scene in ("F_impro01", "F_script01_1")]
+SHRUNK = {f"shrink_video {d}": 1 for d in DIALOGS}
 
 
 @contextmanager
@@ -137,9 +138,15 @@ def test_class_mapping(finished):
 
 
 def test_crop(finished):
-    assert with_setting(finished, "x.yaml", "clips", "crop", value="full") == {
-        f"cut_video {d}": 1 for d in DIALOGS
-    } | trained("video")
+    planned = with_setting(finished, "x.yaml", "clips", "crop", value="full")
+    assert planned == {f"cut_video {d}": 1 for d in DIALOGS} | SHRUNK | trained("video")
+
+
+def test_size_of_the_small_copies(finished):
+    planned = with_setting(finished, "x.yaml", "clips", "small", value=64)
+    assert planned == SHRUNK | {"check_encoders": 1} | trained("video")
+    planned = with_setting(finished, "x.yaml", "clips", "small", value=None)
+    assert planned == {"check_encoders": 1} | trained("video")
 
 
 def test_threads_cores_and_key_order_run_nothing(finished):
@@ -157,8 +164,7 @@ def test_settings_that_change_no_result_run_nothing(finished):
             finished,
             "x.yaml",
             "training",
-            value={"loader_workers": 2, "cache_mb": 1, "device": "auto"}
-            | {"gradient_checkpointing": True, "checkpoint_minutes": 9},
+            value={"loader_workers": 2, "device": "auto"} | {"gradient_checkpointing": True, "checkpoint_minutes": 9},
         )
         == {}
     )
@@ -268,7 +274,7 @@ def test_corrected_time_cuts_that_dialog(finished):
     with changed(path, lambda text: text.replace(f"[{start} - ", f"[{float(start) + 0.1:.4f} - ")):
         planned = finished.planned()
     index = {"index_turns": 1, "index_words": 1, "index_media": 1, "list_problems": 1, "make_split": 3}
-    clips = {f"{rule} {DIALOG}": 1 for rule in ("cut_text", "cut_audio", "cut_video")}
+    clips = {f"{rule} {DIALOG}": 1 for rule in ("cut_text", "cut_audio", "cut_video", "shrink_video")}
     assert planned == index | clips | trained(*MODALITIES)
 
 
@@ -277,7 +283,8 @@ def test_replaced_avi_reaches_video_alone(finished):
     before, stat = path.read_bytes(), path.stat()
     try:
         path.write_bytes(before + b"JUNK\x00\x00\x00\x00")
-        assert finished.planned() == {"index_media": 1, "list_problems": 1, f"cut_video {DIALOG}": 1} | trained("video")
+        media = {"index_media": 1, "list_problems": 1, f"cut_video {DIALOG}": 1, f"shrink_video {DIALOG}": 1}
+        assert finished.planned() == media | trained("video")
     finally:
         path.write_bytes(before)
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -311,13 +318,23 @@ def test_one_prediction_is_a_target_of_its_own(finished):
 
 
 def test_deleted_clip_is_noticed_and_cut_again(finished):
+    small = finished.folder / f"results/tree/clips-small48/video/{DIALOG}/{DIALOG}_F001.mp4"
+    data = small.read_bytes()
+    small.unlink()
+    done = finished.snakemake("--dry-run")
+    told = "are gone (Ses02F_impro01_F001, 1 in all): made again"
+    assert f"Clips of results/tree/clips-small48/video/{DIALOG}.manifest.tsv {told}" in done.stdout
+    assert finished.planned() == {f"shrink_video {DIALOG}": 1} | trained("video")
+    done = finished.snakemake("clips")
+    assert done.returncode == 0 and small.read_bytes() == data and finished.planned() == {}
+
     clips = finished.folder / "results/tree/clips/video"
     clip, manifest = clips / DIALOG / f"{DIALOG}_F001.mp4", clips / f"{DIALOG}.manifest.tsv"
     before = read_tsv(manifest)
     clip.unlink()
     done = finished.snakemake("--dry-run")
-    assert "video clips of Ses02F_impro01 are gone (Ses02F_impro01_F001, 1 in all)" in done.stdout
-    assert finished.planned() == {f"cut_video {DIALOG}": 1} | trained("video")
+    assert f"Clips of results/tree/clips/video/{DIALOG}.manifest.tsv {told}" in done.stdout
+    assert finished.planned() == {f"cut_video {DIALOG}": 1, f"shrink_video {DIALOG}": 1} | trained("video")
     done = finished.snakemake(str(manifest.relative_to(finished.folder)))
     assert done.returncode == 0 and clip.exists()
     assert read_tsv(manifest) == before  # cutting is deterministic

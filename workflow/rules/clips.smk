@@ -9,16 +9,15 @@ from functools import cache
 
 from snakemake.logging import logger
 
-from emofuse.clips import files as clip_files
 from emofuse.corpora.iemocap import labels, paths
 
 # Snakemake does not look inside a directory() output; a deleted clip would go unnoticed until a training fails on it.
 if workflow.is_main_process:
     with mistakes_as_messages():
-        for modality, dialog, gone in plan.missing_clips():
+        for manifest, gone in plan.missing_clips():
             told = f"{', '.join(gone[:3])}, {len(gone)} in all"
-            logger.warning(f"{modality} clips of {dialog} are gone ({told}): cut again.")
-            clip_files.manifest_path(plan.clips_root(modality), modality, dialog).unlink()
+            logger.warning(f"Clips of {manifest} are gone ({told}): made again.")
+            manifest.unlink()
 
 
 def label_file(wildcards):
@@ -117,7 +116,33 @@ rule cut_video:
         "../scripts/cut_video.py"
 
 
+# From the clips and not in the same pass over the avi: another size shall cut nothing again.
+rule shrink_video:
+    input:
+        manifest="<video_clips>/video/{dialog}.manifest.tsv",
+    output:
+        clips=directory("<small_clips>/video/{dialog}"),
+        manifest="<small_clips>/video/{dialog}.manifest.tsv",
+    log:
+        "results/<corpus>/logs/shrink_video/{dialog}.log",
+    benchmark:
+        "results/<corpus>/benchmarks/shrink_video/{dialog}.tsv"
+    group:
+        "clips"
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=fingerprint("shrink_video"),
+        clips=plan.clips_root("video"),
+        size=config["clips"]["small"],
+    script:
+        "../scripts/shrink_video.py"
+
+
 rule clips:
     """Target: every clip of the modalities in the run."""
     input:
-        [path for modality in plan.modalities for path in plan.manifests(modality)],
+        plan.all_manifests,

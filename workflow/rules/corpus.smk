@@ -123,7 +123,7 @@ rule check:
         runtime=30,
     params:
         code=fingerprint("check"),
-        clips=sorted({plan.clips_root(modality) for modality in plan.modalities}),
+        clips=sorted({root for roots in plan.clip_roots.values() for root in roots}),
         classes=plan.classes,
     script:
         "../scripts/check.py"

@@ -67,6 +67,7 @@ def proof_settings(encoders):
             "modality": modality,
             "encoder": encoder,
             "model": plan.model_folder(modality, encoder),
+            "small": config["clips"]["small"] if modality == "video" else None,
             "settings": {key: settings[key] for key in keys if key in settings},
         }
         for modality, encoder in encoders
@@ -123,7 +124,7 @@ use rule check_encoders as check_paper_encoders with:
 rule fine_tune:
     input:
         split="results/<corpus>/<run>/splits/{split}.parquet",
-        manifests=lambda w: plan.manifests(w.modality),
+        manifests=lambda w: plan.manifests(w.modality, plan.read_root(w.modality)),
         model=encoder_files,
         like=chosen_epoch,
     output:
@@ -146,7 +147,6 @@ rule fine_tune:
         gpu=0 if config["training"]["device"] == "cpu" else 1,
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
-        cache_mb=config["training"]["cache_mb"],
         gradient_checkpointing=int(config["training"]["gradient_checkpointing"]),
         checkpoint_minutes=config["training"]["checkpoint_minutes"],
     params:
@@ -157,7 +157,8 @@ rule fine_tune:
             for key in ("compile", "deterministic", "logging_steps", "precision", "threads")
         },
         model=lambda w: plan.model_folder(w.modality, w.encoder),
-        clips=lambda w: plan.clips_root(w.modality),
+        clips=lambda w: plan.read_root(w.modality),
+        small=lambda w: config["clips"]["small"] if w.modality == "video" else None,
         state=f"results/{plan.corpus}/{plan.run}/resume/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
         tensorboard=f"results/{plan.corpus}/{plan.run}/tensorboard/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
     script:
@@ -168,7 +169,7 @@ rule embed:
     input:
         turns="results/<corpus>/turns.parquet",
         split="results/<corpus>/<run>/splits/{split}.parquet",
-        manifests=lambda w: plan.manifests(w.modality),
+        manifests=lambda w: plan.manifests(w.modality, plan.read_root(w.modality)),
         encoder=rules.fine_tune.output,
     output:
         "results/<corpus>/<run>/embeddings/{modality}/{encoder}/{split}/seed{seed}.parquet",
@@ -187,7 +188,7 @@ rule embed:
         loader_workers=config["training"]["loader_workers"],
     params:
         code=lambda w: fingerprint("embed", *plan.pooling_code([(w.modality, w.encoder)])),
-        clips=lambda w: plan.clips_root(w.modality),
+        clips=lambda w: plan.read_root(w.modality),
         threads=config["training"]["threads"],
     script:
         "../scripts/embed.py"

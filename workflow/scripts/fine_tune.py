@@ -14,7 +14,7 @@ with job(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     fine_tune(
         Encoder(wildcards.modality, wildcards.encoder, params.settings, params.model, given.model),
-        Data(given.split, given.manifests, params.clips),
+        Data(given.split, given.manifests, params.clips, params.small),
         Computing(**params.training),
         Machine(**{field.name: snakemake.resources[field.name] for field in fields(Machine)}),
         seed=int(wildcards.seed),

@@ -6,6 +6,7 @@ The rules ask the Plan; it needs no Snakemake and imports nothing heavy.
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 from emofuse.clips import files
@@ -173,17 +174,32 @@ class Plan:
         crop = self.config["clips"]["crop"]
         return f"results/{self.corpus}/clips" + (f"-{crop}" if modality == "video" and crop != "speaker" else "")
 
-    def manifests(self, modality):
-        """The manifests of all dialogs' clips of one modality."""
-        root = self.clips_root(modality)
+    def read_root(self, modality):
+        """Folder of the clips that encoders read: of video the small copies, where there are any."""
+        small = self.config["clips"]["small"] if modality == "video" else None
+        return self.clips_root(modality) + (f"-small{small}" if small else "")
+
+    @cached_property
+    def clip_roots(self):
+        """{modality: the folders of its clips}: those that users look at, and those that encoders read."""
+        return {m: list(dict.fromkeys([self.clips_root(m), self.read_root(m)])) for m in self.modalities}
+
+    def manifests(self, modality, root=None):
+        """The manifests of all dialogs' clips of one modality, in its folder for users or another one."""
+        root = root or self.clips_root(modality)
         return [str(files.manifest_path(root, modality, dialog)) for dialog in self.labelled_dialogs]
 
+    @property
+    def all_manifests(self):
+        """The manifests of all clips and their small copies."""
+        return [path for m, roots in self.clip_roots.items() for root in roots for path in self.manifests(m, root)]
+
     def missing_clips(self):
-        """(modality, dialog, turns) of the clips that a manifest calls ok but which are gone."""
-        for modality in self.modalities:
-            for dialog in self.labelled_dialogs:
-                if gone := files.missing_clips(self.clips_root(modality), modality, dialog):
-                    yield modality, dialog, gone
+        """(manifest, turns) of the clips that a manifest calls ok but which are gone."""
+        for modality, roots in self.clip_roots.items():
+            for root, dialog in product(roots, self.labelled_dialogs):
+                if gone := files.missing_clips(root, modality, dialog):
+                    yield files.manifest_path(root, modality, dialog), gone
 
     def pooling_code(self, encoders):
         """The files of the poolings of some (modality, encoder)."""

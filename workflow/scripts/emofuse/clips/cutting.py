@@ -67,9 +67,15 @@ def refuse(damages, on_missing):
 
 
 def save(turn, out_dir, modality, data, frames, note=""):
-    with store.whole(Path(out_dir) / f"{turn.turn_id}{SUFFIXES[modality]}") as partial:
+    saved = save_clip(Path(out_dir) / f"{turn.turn_id}{SUFFIXES[modality]}", data)
+    return manifest_row(turn, "ok", note, frames=frames) | saved
+
+
+def save_clip(path, data):
+    """Write a clip; what its manifest says of the file."""
+    with store.whole(path) as partial:
         partial.write_bytes(data)
-    return manifest_row(turn, "ok", note, len(data), frames, hashlib.sha256(data).hexdigest())
+    return {"bytes": len(data), "checksum": hashlib.sha256(data).hexdigest()}
 
 
 def manifest_row(turn, status, note, size=0, frames=0, checksum=""):

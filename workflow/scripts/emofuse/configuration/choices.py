@@ -11,7 +11,7 @@ from emofuse.runtime.errors import EmofuseError, listing
 from emofuse.splits.folds import UNVALIDATED, constant
 
 # Folders beside the runs in results/<corpus.name>/.
-RESERVED = {"benchmarks", "clips", "clips-full", "clips-partner", "index", "logs"}
+RESERVED = {"benchmarks", "clips", "index", "logs"}
 
 
 def check(config, schema, files=()):
@@ -29,7 +29,7 @@ def check_choices(config):
     """Raise EmofuseError for settings that are valid one by one but do not go together (config with its defaults set)."""
     problems = [f"{key}: none is left" for key in ("fusion", "classifiers") if not config[key]]
     problems += placeholders({f"corpus.{key}": config["corpus"][key] for key in ("root", "dialogs")})
-    if config["run"] in RESERVED:
+    if config["run"] in RESERVED or config["run"].startswith("clips-"):
         problems.append(f"run: '{config['run']}' is a folder of the corpus; name the run otherwise")
     problems += _session_problems(config)
     problems += _system_problems(config)

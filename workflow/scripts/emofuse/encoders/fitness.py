@@ -35,6 +35,18 @@ def check_encoder(modality, backbone, processor):
         check_image_processor(processor, config)
 
 
+def check_small(inputs, small, key):
+    """Raise EmofuseError, by the encoder's `key`, where it takes larger pictures than small copies of clips have.
+
+    inputs: of the encoder; small: pixels of their shorter side, or None where trainings read the clips as they are.
+    """
+    if small is not None and getattr(inputs, "short", 0) > small:
+        raise EmofuseError(
+            f"{key}: it takes pictures of {inputs.short} pixels, and clips.small is {small}; set clips.small to"
+            f" {inputs.short} or more, or to null, which trains from the clips at their full size"
+        )
+
+
 def check_weights(backbone, info):
     """Raise EmofuseError for weights that the checkpoint lacks, or has in another shape, and a forward pass reads.
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from emofuse.clips.files import clip_path
+from emofuse.media.frames import read_frames
 from emofuse.media.wav import RATE as SAMPLE_RATE
 from emofuse.media.wav import read_clip
 from emofuse.runtime.errors import EmofuseError
@@ -114,13 +115,9 @@ class VideoInputs:
         self.eval_windows = eval_windows
         self.mirror = mirror
         self.pixels = Pixels(processor)
-        self.kept = None  # path -> uint8 frames (T, 3, height, width) already resized, while they fit into memory
-
-    def keep_in_memory(self, total_frames, megabytes):
-        """Keep resized frames between epochs if all `total_frames` of the data set fit into `megabytes`."""
-        size = self._resized([np.zeros((480, 360, 3), np.uint8)]).nbytes  # of one frame
-        if total_frames * size <= megabytes * 2**20:
-            self.kept = {}
+        size, crop = processor.size, processor.crop_size
+        self.short = size["shortest_edge"] or min(size["height"], size["width"])  # pixels that the processor resizes to
+        self.crop = (crop["height"], crop["width"]) if size["shortest_edge"] and processor.do_center_crop else None
 
     def windows(self, path, length, rng=None):
         """uint8 (frames, 3, height, width) each; `length` is the clip's number of frames."""
@@ -133,25 +130,24 @@ class VideoInputs:
         else:
             starts = np.linspace(0, slack, self.eval_windows if slack else 1).astype(int)
         indices = [np.minimum(start + self.stride * np.arange(self.frames), length - 1) for start in starts]
-        pictures = self._pictures(path, length, sorted({int(i) for window in indices for i in window}))
+        wanted = sorted({int(i) for window in indices for i in window})
+        pictures = dict(zip(wanted, map(self._resized, read_frames(path, wanted)), strict=True))
         windows = [np.stack([pictures[int(i)] for i in window]) for window in indices]
         if rng is not None and rng.random() < self.mirror:
             windows = [np.ascontiguousarray(window[..., ::-1]) for window in windows]
         return windows
 
-    def _pictures(self, path, length, wanted):
-        """Frame number -> uint8 (3, height, width), resized and cropped by the processor."""
-        if self.kept is None:
-            return dict(zip(wanted, self._resized(read_frames(path, wanted)), strict=True))
-        if path not in self.kept:
-            self.kept[path] = self._resized(read_frames(path, range(length)))
-        return self.kept[path]
+    def _resized(self, picture):
+        """A picture, uint8 (height, width, 3), as uint8 (3, height, width), resized and cropped by the processor.
 
-    def _resized(self, pictures):
-        """One by one: a clip of full-size pictures at once costs more in page faults than in work."""
+        One by one: a clip of full-size pictures at once costs more in page faults than in work. Small copies of clips are
+        of the processor's size already; cropping is then all that it would do, a fifth of the time of a window.
+        """
+        if self.crop and min(picture.shape[:2]) == self.short >= max(self.crop):
+            top, left = (picture.shape[0] - self.crop[0]) // 2, (picture.shape[1] - self.crop[1]) // 2
+            return picture[top : top + self.crop[0], left : left + self.crop[1]].transpose(2, 0, 1)
         settings = {"do_rescale": False, "do_normalize": False, "return_tensors": "np"}
-        resized = (self.processor([picture], **settings)["pixel_values"][0, 0] for picture in pictures)
-        return np.stack([picture.astype(np.uint8) for picture in resized])
+        return self.processor([picture], **settings)["pixel_values"][0, 0].astype(np.uint8)
 
     def batch(self, windows):
         """pixel_values uint8 (W, frames, 3, height, width), a quarter of what `Pixels` makes of them on the device."""
@@ -175,24 +171,6 @@ class Pixels(torch.nn.Module):
     def forward(self, pixels):
         """(..., 3, height, width), uint8 -> float32."""
         return (pixels.float() * self.factor - self.mean) / self.std
-
-
-def read_frames(path, wanted):
-    """Yield the frames with the numbers `wanted` (ascending) of a video file, as RGB arrays uint8 (height, width, 3)."""
-    import av  # here, for the benchmark of training runs where there is no PyAV
-
-    wanted, found = list(wanted), 0
-    with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.thread_count = 1  # the clips are small, and loader workers many
-        for number, frame in enumerate(container.decode(video=0)):
-            if number == wanted[found]:
-                yield frame.to_ndarray(format="rgb24")
-                found += 1
-                if found == len(wanted):
-                    return
-    raise EmofuseError(
-        f"{path} has fewer frames than its manifest says; delete it and run again, and its dialog is cut again."
-    )
 
 
 class TurnDataset(torch.utils.data.Dataset):

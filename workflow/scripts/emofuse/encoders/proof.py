@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emofuse.encoders.fitness import WORDS
+from emofuse.encoders.fitness import WORDS, check_small
 from emofuse.encoders.hub import RECORD, check_download
 from emofuse.encoders.inputs import Collator, make_inputs
 from emofuse.encoders.model import EmotionClassifier, load_pretrained
@@ -29,8 +29,8 @@ def check_encoders(encoders, threads, output):
     """Load each encoder as a training would, prove it, and write what was proven: a JSON list of {encoder, class,
     parameters, width, seconds}.
 
-    encoders: dicts {modality, encoder, model (its folder), settings (its config entries)}. Raises one EmofuseError for all
-    of them that cannot be used.
+    encoders: dicts {modality, encoder, model (its folder), small (as of `settings.Data`), settings (its config entries)}.
+    Raises one EmofuseError for all that cannot be used.
     """
     prepare_device("cpu", threads)
     proven, troubles = [], []
@@ -45,7 +45,7 @@ def check_encoders(encoders, threads, output):
     write_json(output, proven)
 
 
-def _check(modality, encoder, model, settings):
+def _check(modality, encoder, model, small, settings):
     began = time.monotonic()
     key = f"encoders.{modality}.{encoder}"
     if (Path(model) / RECORD).exists():
@@ -53,6 +53,7 @@ def _check(modality, encoder, model, settings):
     torch.manual_seed(0)
     backbone, processor = load_pretrained(model, modality, f"{key}.model")
     inputs = make_inputs(modality, processor, backbone.config, settings)
+    check_small(inputs, small, key)
     classifier = EmotionClassifier(backbone, 2, settings["pooling"], 0.1, getattr(inputs, "pixels", None))
     prove(classifier, inputs, modality, key, f"End what else uses it, or take a smaller encoder than {key}.")
     return {

@@ -24,11 +24,12 @@ class Encoder:
 @dataclass(frozen=True)
 class Data:
     """What is read of one modality and fold. split: path of the split file. manifests: paths of the modality's clip manifests.
-    clips: folder of all clips."""
+    clips: folder of all clips. small: of small copies of video clips, pixels of the shorter side; else None."""
 
     split: str | Path
     manifests: list
     clips: str | Path
+    small: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,6 @@ class Machine:
 
     device: str
     loader_workers: int
-    cache_mb: int
     gradient_checkpointing: bool
     checkpoint_minutes: int
 

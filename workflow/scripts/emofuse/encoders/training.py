@@ -20,6 +20,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from emofuse.clips.files import read_manifests, require_whole_clips
+from emofuse.encoders.fitness import check_small
 from emofuse.encoders.hub import RECORD, check_download
 from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import Collator, TurnDataset, make_inputs
@@ -96,9 +97,8 @@ def fine_tune(encoder, data, computing, machine, seed, output, traces, like=None
     download = check_download(encoder.folder) if (Path(encoder.folder) / RECORD).exists() else None
     transformers.set_seed(seed)  # before the head's random weights are drawn
     classifier, inputs, processor = _load(encoder, len(classes), machine)
+    check_small(inputs, data.small, encoder.key)
     parts = _read_parts(encoder, data, table.to_pylist(), classes, {"train": seed, watched: None}, inputs)
-    if encoder.modality == "video" and not machine.loader_workers:
-        inputs.keep_in_memory(sum(map(sum, (part.lengths for part in parts.values()))), machine.cache_mb)
     require_shared_memory(_batch_bytes(parts.values(), encoder.settings), machine.loader_workers)
 
     folder = state_folder(Path(traces.state), key)
