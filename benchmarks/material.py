@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from emofuse.clips.files import clip_path
 from emofuse.runtime.store import whole
@@ -16,6 +17,7 @@ FRAME_RATE = 30_000 / 1_001
 WORDS_PER_SECOND = 2.6  # of IEMOCAP's transcripts: a turn of mean length has about twelve words
 FILES = {"text": 256, "audio": 256, "video": 64}  # clips that are written; an epoch reads them several times
 HEIGHT, WIDTH = 480, 360  # pixels of the speaker's half of the split screen
+SMALL = 224  # pixels of the shorter side of small copies, which trainings read
 
 
 def read_lengths(path=LENGTHS):
@@ -43,11 +45,11 @@ def made_up_words():
     return sorted(words)[:2_000]
 
 
-def write_clips(folder, modality, decode, number):
+def write_clips(folder, modality, decode, number, small=True):
     """Write a `number` of the modality's clips, in turns of three sessions, into `folder`; the rows of their manifest by turn.
 
-    decode: whether pictures are written as H.264, which needs PyAV; without it the files are empty and `generated_frames`
-    stands in for their decoder.
+    decode: whether pictures are written, which needs PyAV; without it the files are empty and `generated_frames` stands in for
+    their decoder. small: whether as the small copies that trainings read, or as cut.
     """
     manifest = {}
     rng = np.random.default_rng(0)
@@ -66,7 +68,7 @@ def write_clips(folder, modality, decode, number):
         else:
             length = max(1, round(seconds * FRAME_RATE))
             with whole(path) as file:
-                _write_mp4(file, length) if decode else file.touch()
+                _write_mp4(file, length, small) if decode else file.touch()
         data = path.read_bytes()
         checksum = hashlib.sha256(data).hexdigest()
         manifest[turn] = {"status": "ok", "bytes": len(data), "frames": length, "checksum": checksum, "note": ""}
@@ -84,16 +86,21 @@ def _write_wav(path, samples):
         file.writeframes(samples.clip(-32_768, 32_767).astype("<i2").tobytes())
 
 
-def _write_mp4(path, frames):
-    """A clip as clips.py writes them, of `frames` pictures."""
+def _write_mp4(path, frames, small):
+    """A clip of `frames` pictures, as the workflow writes it."""
     import av
 
+    from emofuse.clips.small import encode
     from emofuse.clips.video import X264
 
+    if small:
+        path.write_bytes(encode(generated_frames(path, range(frames)), SMALL))
+        return
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=30, options=X264)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for picture in generated_frames(path, range(frames)):
+        for number in range(frames):
+            picture = _pictures()[number % len(_pictures())]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
 
@@ -107,7 +114,15 @@ def _pictures():
     return [(shade[:, :, None] + texture).clip(0, 255).astype(np.uint8) for shade in shades]
 
 
+@cache
+def _small_pictures():
+    """The same, as small copies have them; without PyAV too."""
+    short = min(HEIGHT, WIDTH)
+    size = (SMALL * WIDTH // short, SMALL * HEIGHT // short)
+    return [np.asarray(Image.fromarray(picture).resize(size)) for picture in _pictures()]
+
+
 def generated_frames(path, wanted):
-    """What `inputs.read_frames` yields, out of memory instead of a file: resizing stays real, decoding is left out."""
-    pictures = _pictures()
+    """What `inputs.read_frames` yields, out of memory instead of a file: cropping stays real, decoding is left out."""
+    pictures = _small_pictures()
     return (pictures[number % len(pictures)] for number in wanted)

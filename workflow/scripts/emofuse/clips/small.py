@@ -33,12 +33,12 @@ def shrink_clips(clips, manifest_path, size, out_dir, out_manifest):
     require_whole_clips(clips, "video", [row["turn"] for row in there], {row["turn"]: row for row in there})
     for row in there:
         frames = int(row["frames"])
-        data = _encode(read_frames(clip_path(clips, "video", row["turn"]), range(frames)), size)
+        data = encode(read_frames(clip_path(clips, "video", row["turn"]), range(frames)), size)
         row |= save_clip(Path(out_dir) / f"{row['turn']}.mp4", data)
     store.write_tsv(out_manifest, rows, COLUMNS)
 
 
-def _encode(pictures, size):
+def encode(pictures, size):
     """The mp4's bytes of some pictures, uint8 (height, width, 3) each. Each has a time of its own: frames are counted."""
     buffer, stream = io.BytesIO(), None
     with av.open(buffer, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
