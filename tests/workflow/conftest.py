@@ -15,6 +15,8 @@ from filelock import FileLock
 from emofuse.demo.release import write_dialog
 
 ROOT = Path(__file__).parents[2]
+# A rule with its lines in a dry run; those of one group stand inside each other's.
+RULE = r"^ *(?:local)?rule (\w+):\n((?:    (?! *(?:local)?rule \w+:).*\n)*)"
 TREE = ["Snakefile", "config", "envs", "profiles", "resources", "workflow"]
 
 # Three sessions of two dialogs, an epoch or two: every rule of the workflow, in about two minutes. The tree is the
@@ -83,7 +85,7 @@ class Project:
         done = self.snakemake("--dry-run", *arguments, configs=configs)
         assert done.returncode == 0, done.stdout
         jobs = Counter()
-        for rule, block in re.findall(r"^ *(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout, re.MULTILINE):
+        for rule, block in re.findall(RULE, done.stdout, re.MULTILINE):
             wildcard = re.search(r"^ +wildcards: .*?(?:modality|dialog|classifier)=(\w+)", block, re.MULTILINE)
             jobs[f"{rule} {wildcard[1]}" if wildcard else rule] += 1
         if jobs:

@@ -8,14 +8,12 @@ clip: `missing`, `unreadable`, `past_end`, `no_words`), bytes, frames (video fra
 turns no clip, and the manifest says why.
 """
 
-import hashlib
 from pathlib import Path
 
-from emofuse.clips.files import COLUMNS, SUFFIXES
+from emofuse.clips.files import COLUMNS, SUFFIXES, clear, save_clip
 from emofuse.corpora.iemocap.labels import parse_labels
 from emofuse.corpora.iemocap.text import read_text
 from emofuse.media.wav import MediaError
-from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError, listing
 
 
@@ -34,13 +32,6 @@ def begin(dialog, labels_path, out_dir, manifest_path, on_missing):
     if errors:
         raise EmofuseError(f"The labels of {dialog} have errors:\n{listing(errors)}")
     return turns
-
-
-def clear(out_dir, suffix):
-    if Path(out_dir).is_dir():
-        for path in Path(out_dir).iterdir():
-            if path.suffix == suffix:
-                path.unlink()
 
 
 def present(path):
@@ -69,13 +60,6 @@ def refuse(damages, on_missing):
 def save(turn, out_dir, modality, data, frames, note=""):
     saved = save_clip(Path(out_dir) / f"{turn.turn_id}{SUFFIXES[modality]}", data)
     return manifest_row(turn, "ok", note, frames=frames) | saved
-
-
-def save_clip(path, data):
-    """Write a clip; what its manifest says of the file."""
-    with store.whole(path) as partial:
-        partial.write_bytes(data)
-    return {"bytes": len(data), "checksum": hashlib.sha256(data).hexdigest()}
 
 
 def manifest_row(turn, status, note, size=0, frames=0, checksum=""):

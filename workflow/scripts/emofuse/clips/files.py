@@ -31,6 +31,21 @@ def read_manifests(paths):
     return {row["turn"]: row for path in paths for row in store.read_tsv(path)}
 
 
+def clear(out_dir, suffix):
+    """Remove a folder's clips."""
+    if Path(out_dir).is_dir():
+        for path in Path(out_dir).iterdir():
+            if path.suffix == suffix:
+                path.unlink()
+
+
+def save_clip(path, data):
+    """Write a clip; what its manifest says of the file."""
+    with store.whole(path) as partial:
+        partial.write_bytes(data)
+    return {"bytes": len(data), "checksum": hashlib.sha256(data).hexdigest()}
+
+
 def missing_clips(clips_root, modality, dialog):
     """Ids of the turns whose clips the dialog's manifest calls ok but which are gone; none without a manifest."""
     try:

@@ -7,8 +7,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from emofuse.clips.cutting import clear, save_clip
-from emofuse.clips.files import COLUMNS, clip_path, require_whole_clips
+from emofuse.clips.files import COLUMNS, clear, clip_path, require_whole_clips, save_clip
 from emofuse.media.frames import read_frames
 from emofuse.runtime import store
 

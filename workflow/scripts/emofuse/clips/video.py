@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import av
 import numpy as np
 
-from emofuse.clips.cutting import begin, clear, damage_of, manifest_row, present, refuse, save
-from emofuse.clips.files import COLUMNS
+from emofuse.clips.cutting import begin, damage_of, manifest_row, present, refuse, save
+from emofuse.clips.files import COLUMNS, clear
 from emofuse.corpora.iemocap.names import CROPS, side_of
 from emofuse.media.reading import Video
 from emofuse.media.verdicts import exact, of_picture
