@@ -8,10 +8,8 @@ from emofuse.runtime import kinds
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     monkeypatch.setattr(kinds, "PACKAGE", tmp_path)
-    kinds.constants.cache_clear()
     (tmp_path / "room/fruit").mkdir(parents=True)
-    yield tmp_path / "room/fruit"
-    kinds.constants.cache_clear()
+    return tmp_path / "room/fruit"
 
 
 def test_files_are_found_in_the_order_of_their_places(package):

@@ -103,9 +103,7 @@ def with_another_table(tmp_path, monkeypatch):
     (copy / "report/tables/sizes.py").write_text(ANOTHER_TABLE)
     monkeypatch.setattr(kinds, "PACKAGE", copy)
     monkeypatch.setattr(tables, "__path__", [*tables.__path__, str(copy / "report/tables")])
-    kinds.constants.cache_clear()
     yield
-    kinds.constants.cache_clear()
     sys.modules.pop("emofuse.report.tables.sizes", None)
 
 

@@ -15,10 +15,8 @@ EVERY = ["text", "audio", "video"]
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(kinds, "PACKAGE", tmp_path)
-    kinds.constants.cache_clear()
     (tmp_path / "report/tables").mkdir(parents=True)
-    yield tmp_path / "report/tables"
-    kinds.constants.cache_clear()
+    return tmp_path / "report/tables"
 
 
 def test_names_in_reading_order():
@@ -58,7 +56,7 @@ def test_odd_constants_are_refused(folder, constants, message):
     (folder / "other.py").write_text('TABLES = {"other": "Other"}\nNEEDS = ("comparison",)\n')
     assert list(table_files()) == ["other"]
     assert table_names(EVERY) == [] and table_names(EVERY, ["audio"]) == ["other"]
-    kinds.constants.cache_clear()
+    kinds._read.cache_clear()
     (folder / "mine.py").write_text(constants)
     with pytest.raises(EmofuseError, match=message):
         table_names(EVERY)

@@ -116,30 +116,32 @@ rule cut_video:
         "../scripts/cut_video.py"
 
 
-# From the clips and not in the same pass over the avi: another size shall cut nothing again.
-rule shrink_video:
-    input:
-        manifest="<video_clips>/video/{dialog}.manifest.tsv",
-    output:
-        clips=directory("<small_clips>/video/{dialog}"),
-        manifest="<small_clips>/video/{dialog}.manifest.tsv",
-    log:
-        "results/<corpus>/logs/shrink_video/{dialog}.log",
-    benchmark:
-        "results/<corpus>/benchmarks/shrink_video/{dialog}.tsv"
-    group:
-        "clips"
-    conda:
-        "../../envs/emofuse.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    params:
-        code=fingerprint("shrink_video"),
-        clips=plan.clips_root("video"),
-        size=config["clips"]["small"],
-    script:
-        "../scripts/shrink_video.py"
+if config["clips"]["small"]:
+
+    # From the clips and not in the same pass over the avi: another size shall cut nothing again.
+    rule shrink_video:
+        input:
+            manifest="<video_clips>/video/{dialog}.manifest.tsv",
+        output:
+            clips=directory("<small_clips>/video/{dialog}"),
+            manifest="<small_clips>/video/{dialog}.manifest.tsv",
+        log:
+            "results/<corpus>/logs/shrink_video/{dialog}.log",
+        benchmark:
+            "results/<corpus>/benchmarks/shrink_video/{dialog}.tsv"
+        group:
+            "clips"
+        conda:
+            "../../envs/emofuse.yaml"
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        params:
+            code=fingerprint("shrink_video"),
+            clips=plan.clips_root("video"),
+            size=config["clips"]["small"],
+        script:
+            "../scripts/shrink_video.py"
 
 
 rule clips:

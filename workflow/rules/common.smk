@@ -55,7 +55,7 @@ pathvars:
     corpus=plan.corpus,
     run=plan.run,
     video_clips=plan.clips_root("video"),
-    small_clips=plan.read_root("video") if config["clips"]["small"] else "results/<corpus>/clips-small",
+    small_clips=plan.read_root("video"),
 
 
 wildcard_constraints:

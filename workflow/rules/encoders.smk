@@ -51,7 +51,7 @@ rule make_split:
         mem_mb=1000,
         runtime=5,
     params:
-        code=lambda w: fingerprint("make_split", folds.protocol_code(w.split)),
+        code=lambda w: fingerprint("make_split", *folds.code_of([folds.parse_split(w.split).protocol])),
         classes=plan.classes,
         subset=config["subset"],
         scheme=lambda w: plan.scheme(w.split),

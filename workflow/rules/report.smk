@@ -2,6 +2,7 @@
 
 from emofuse.configuration import meaning
 from emofuse.report import outputs
+from emofuse.runtime import kinds
 
 
 def runs(pattern, splits=plan.splits, modalities=plan.modalities):
@@ -45,13 +46,13 @@ def evaluation(protocol):
 
 
 with mistakes_as_messages():
-    TABLES_CODE = [f"emofuse/{outputs.TABLES_FOLDER}/{file}" for file in outputs.table_files()]
+    TABLES_CODE = kinds.code(outputs.TABLES_FOLDER, outputs.table_files())
 
 
 def shown_by(script, protocols):
     """Hashes of what shows some protocols: a script, the files of all tables, which it finds and does not import, and the
     protocols', which have the sentences on the card."""
-    return fingerprint(script, *TABLES_CODE, *(f"emofuse/{folds.KIND}/{protocol}" for protocol in protocols))
+    return fingerprint(script, *TABLES_CODE, *folds.code_of(protocols))
 
 
 # Only where an encoder is chosen do the results rest on the comparison; without a choice it is made for the paper's tables

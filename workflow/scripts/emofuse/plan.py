@@ -19,6 +19,7 @@ from emofuse.corpora.iemocap.names import session_of
 from emofuse.demo import plan as demo
 from emofuse.encoders.hub import check_hub_ids
 from emofuse.fusion import systems
+from emofuse.runtime import kinds
 from emofuse.runtime.disk import refuse_future
 from emofuse.runtime.errors import EmofuseError
 from emofuse.splits import folds
@@ -204,7 +205,7 @@ class Plan:
     def pooling_code(self, encoders):
         """The files of the poolings of some (modality, encoder)."""
         names = {self.config["encoders"][modality][encoder]["pooling"] for modality, encoder in encoders}
-        return [f"emofuse/encoders/poolings/{name}" for name in sorted(names)]
+        return kinds.code("encoders/poolings", sorted(names))
 
     def is_local(self, modality, encoder):
         """Whether an encoder's `model` is a folder and no id of the Hub."""

@@ -192,9 +192,9 @@ def hint(value, wanted):
         if not isinstance(reading, str):
             return " (--config reads what stands in braces as text; put it into a file for --configfile)"
     elif "string" in wanted and not isinstance(value, dict | list | None):
-        kinds = {bool: "true or false", int: "a number", float: "a number", datetime.date: "a date"}
-        kind = next((name for kind, name in kinds.items() if isinstance(value, kind)), None)
-        return f" (YAML reads it as {kind}; if it is meant as text, put it in quotes)" if kind else ""
+        readings = {bool: "true or false", int: "a number", float: "a number", datetime.date: "a date"}
+        reading = next((name for of, name in readings.items() if isinstance(value, of)), None)
+        return f" (YAML reads it as {reading}; if it is meant as text, put it in quotes)" if reading else ""
     elif wanted == "integer" and isinstance(value, float) and value.is_integer():
         return f" (write {value:.0f})"
     return ""

@@ -175,9 +175,9 @@ def blocks_of(system, vectors, learned=None, missing=""):
     """
     inputs = {modality: vectors[modality] for modality in system.modalities}
     if missing:
-        inputs[missing] = learned[missing].mean(axis=0, keepdims=True)
-        if (neutral := _constant(system, "NEUTRAL")) is not None:
-            inputs[missing] = np.full_like(inputs[missing], neutral)
+        neutral = _constant(system, "NEUTRAL")
+        mean = learned[missing].mean(axis=0, keepdims=True)
+        inputs[missing] = mean if neutral is None else np.full_like(mean, neutral)
     return inputs if side_by_side(system) else {"fused": combine(inputs, system.combination)}
 
 

@@ -104,8 +104,8 @@ def systems_of(classifier, encoders, early=COMBINATIONS[1:]):
 def code_of(classifier):
     """The files that the predictions of a classifier are made by, beside the script: its own, which argmax has not, and those
     of all combinations."""
-    own = [f"emofuse/{LEARNERS}/{classifier}"] if classifier != "argmax" else []
-    return [*own, *(f"emofuse/{COMBINED}/{name}" for name in kinds.constants(COMBINED))]
+    own = [classifier] if classifier != "argmax" else []
+    return [*kinds.code(LEARNERS, own), *kinds.code(COMBINED, kinds.constants(COMBINED))]
 
 
 def candidates(known):

@@ -9,14 +9,17 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 
 
-@cache
 def constants(kind):
     """{name: {constant: value}} of the files in the folder `kind` ('fusion/classifiers'), by their constant PLACE, then name.
 
     Constants are the literals that a file assigns to names in capitals. They are read, not run: the Snakefile asks for them,
     and its parsing shall import nothing heavy.
     """
-    folder = PACKAGE / kind
+    return _read(PACKAGE / kind)
+
+
+@cache
+def _read(folder):
     names = [module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_")]
     found = {name: _literals((folder / f"{name}.py").read_text(encoding="utf-8")) for name in names}
     return dict(sorted(found.items(), key=lambda item: (item[1].get("PLACE", 100), item[0])))
@@ -25,6 +28,11 @@ def constants(kind):
 def load(kind, name):
     """The module of one of them."""
     return import_module(f"emofuse.{kind.replace('/', '.')}.{name}")
+
+
+def code(kind, names):
+    """Those of them as code that a fingerprint is asked of: paths without ending, from the folder of the scripts."""
+    return [f"{PACKAGE.name}/{kind}/{name}" for name in names]
 
 
 def _literals(code):

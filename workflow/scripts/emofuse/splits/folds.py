@@ -72,6 +72,6 @@ def groups(protocol, dialogs):
     return module.groups(dialogs) if hasattr(module, "groups") else {}
 
 
-def protocol_code(split):
-    """The file of a split's protocol, for the fingerprint of what it makes."""
-    return f"emofuse/{KIND}/{parse_split(split).protocol}"
+def code_of(protocols):
+    """The files of some protocols, for the fingerprint of what they make or what tells of them."""
+    return kinds.code(KIND, protocols)

@@ -51,9 +51,8 @@ class Classifier:
 
         for gamma, numbers in self._by_gamma(range(len(candidates))):
             kernel = self._kernel(lesson.blocks, gamma)
-            with ThreadPoolExecutor(
-                self.threads
-            ) as pool:  # libsvm runs on one thread, and outside the interpreter's lock
+            # libsvm runs on one thread, and outside the interpreter's lock.
+            with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(train, numbers))
 
     def predict(self, blocks, wanted):

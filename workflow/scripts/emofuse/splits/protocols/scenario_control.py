@@ -15,14 +15,7 @@ WHICH = "[abc]"
 DRAWS = True
 
 
-def folds(session, dialogs):
-    """The groups of plays of which the session has a dialog."""
-    return plays.groups_of(session, dialogs)
-
-
-def groups(dialogs):
-    """{play: group}."""
-    return plays.deal(dialogs)
+folds, groups = plays.groups_of, plays.deal
 
 
 def parts(turns, fold, scheme):
