@@ -142,7 +142,9 @@ def ask(data, turns, vectors="validation"):
             continue
         known = full_fusions([s for s in systems_of(classifier, names) if s.kind != "substituted"])
         method = Method(classifier, settings, [], vectors, seed=0, threads=1)
-        trained = train(known, lambda kind: tasks(kind, vectors, data, None, [data]), rows, method, voices)
+        trained = train(
+            known, lambda kind, how: tasks(kind, how, data, None, [data]), lambda system: vectors, rows, method, voices
+        )
         answers += [(system, prediction, method.decides and not voices) for system, _, prediction in trained]
     kept = candidates([system for system, *_ in answers])
     val = rows.judged

@@ -17,11 +17,12 @@ ENCODERS = {"text": "bert", "audio": "wav2vec2", "video": "videomae"}
 class Corpus:
     """Five sessions with `per_class` turns of each class a session, eight turns a dialog, and one turn without a class.
 
-    Splits are those of a test session; `suffix` is `-refit` or `-without<session>`, as in the names of splits.
+    frozen: modalities whose encoder is frozen. Splits are those of a test session; `suffix` is `-refit` or
+    `-without<session>`, as in the names of splits.
     """
 
-    def __init__(self, folder, per_class=8, width=6, seed=0):
-        self.folder, self.width = folder, width
+    def __init__(self, folder, per_class=8, width=6, seed=0, frozen=()):
+        self.folder, self.width, self.frozen = folder, width, frozen
         self.rng = np.random.default_rng(seed)
         self.session, self.label, self.turns = [], [], []
         for session in range(1, 6):
@@ -115,6 +116,7 @@ class Corpus:
             "model": f"some/{ENCODERS[modality]}",
             "revision": "main",
             "pooling": "mean",
+            "frozen": "true" if modality in self.frozen else "false",
             "checkpoint": checkpoint(modality, test, suffix),
             "split": f"session{test}{suffix}",
             "seed": "1",
@@ -135,7 +137,8 @@ class Corpus:
         said = {"seed": 1, "train_turns": turns_digest(turn for turn, part in parts.items() if part == "train")}
         paths = {m: self.folder / f"trainings/{m}-session{test}{suffix}.json" for m in ENCODERS}
         for modality, path in paths.items():
-            write_json(path, said | {"checkpoint": checkpoint(modality, test, suffix)} | changed)
+            own = {"checkpoint": checkpoint(modality, test, suffix), "frozen": modality in self.frozen}
+            write_json(path, said | own | changed)
         return paths
 
     def write_source(self, test, validation=True, suffix=""):

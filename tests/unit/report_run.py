@@ -20,6 +20,8 @@ FACTS = {
     "subset": "all",
     "refit": False,
     "train_vectors": "validation",
+    "frozen": {},
+    "trained": ["text", "audio", "video"],
     "seeds": [1],
     "choices": {},
     "leaks": {},

@@ -15,9 +15,9 @@ from emofuse.fusion.calibration import fit_sigmoid
 from emofuse.fusion.classification import Source, classify
 from emofuse.fusion.ensemble import Method
 from emofuse.fusion.systems import systems_of
-from emofuse.fusion.train_vectors import speaker_folds
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet
+from emofuse.splits.speakers import speaker_folds
 
 SETTINGS = {
     "argmax": {},

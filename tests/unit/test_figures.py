@@ -39,7 +39,7 @@ def draw(inputs, folder, **changes):
         "pca_split": "session5",
         "evaluation": inputs.evaluation(),
         "folder": folder,
-        "modalities": inputs.modalities,
+        "modalities": dict.fromkeys(inputs.modalities, True),
         "classes": CLASSES,
     }
     make_figures(**{**arguments, **changes})

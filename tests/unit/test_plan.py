@@ -11,8 +11,9 @@ from snakemake.utils import update_config
 
 from emofuse import plan
 from emofuse.configuration.choices import check
+from emofuse.configuration.encoders import ordered
 from emofuse.demo.plan import DIALOGS, ENCODER_FOLDERS
-from emofuse.plan import make_plan, ordered
+from emofuse.plan import make_plan
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import write_tsv
 
@@ -38,8 +39,10 @@ def test_the_demo():
     assert run.splits == [f"session{k}" for k in range(1, 6)] == run.splits_of["session"]
     assert run.selection == "session5" and run.primary == "session"
     assert run.hub_encoders == []
-    assert run.model_folder("text", "bert") == "resources/demo/encoders/bert" and run.is_local("text", "bert")
-    assert run.encoder_files("audio", "ast") == [
+    assert run.encoders.folder("text", "bert") == "resources/demo/encoders/bert" and run.encoders.is_local(
+        "text", "bert"
+    )
+    assert run.encoders.files("audio", "ast") == [
         f"resources/demo/encoders/ast/{name}"
         for name in ("config.json", "model.safetensors", "preprocessor_config.json")
     ]
@@ -100,10 +103,12 @@ def test_encoders_of_the_hub_and_of_a_folder(tmp_path):
     mine = {"text": {"mine": {"model": str(tmp_path / "mine"), "pooling": "mean", "learning_rate": 1e-5, "epochs": 1,
                               "batch_size": 1, "eval_batch_size": 1, "weight_decay": 0.0, "max_tokens": 8}}}  # fmt: skip
     run = planned({"encoders": mine}, demo=False)
-    assert run.encoder_files("text", "mine") == [f"{tmp_path}/mine/config.json", f"{tmp_path}/mine/model.safetensors"]
-    assert "revision" not in run.encoder_settings("text", "mine") and "revision" in run.encoder_settings("text", "bert")
+    assert run.encoders.files("text", "mine") == [f"{tmp_path}/mine/config.json", f"{tmp_path}/mine/model.safetensors"]
+    assert "revision" not in run.encoders.settings("text", "mine") and "revision" in run.encoders.settings(
+        "text", "bert"
+    )
     folder = "resources/encoders/google-bert--bert-base-uncased/86b5e0934494bd15c9632b12f734a8a67f723594"
-    assert run.model_folder("text", "bert") == folder and run.encoder_files("text", "bert") == [
+    assert run.encoders.folder("text", "bert") == folder and run.encoders.files("text", "bert") == [
         f"{folder}/download.json"
     ]
     assert len(run.hub_encoders) == 7 and {entry["encoder"] for entry in run.hub_encoders} >= {"bert", "videomae"}

@@ -69,7 +69,7 @@ def report(inputs, output, facts=FACTS, notice="", embeddings=None, benchmarks=(
             "session5",
             inputs.evaluation(),
             figures,
-            inputs.modalities,
+            dict.fromkeys(inputs.modalities, True),
             CLASSES,
         )
     make_report(

@@ -8,13 +8,14 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import Quietness
 
-# Relative, or all that was made of them would be made again once the project's folder has moved.
+# Relative, or all made of them would be made again once the project's folder has moved.
 RESOURCES = Path(os.path.relpath(Path(workflow.basedir) / "resources"))
 SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from emofuse import plan as planning
 from emofuse.configuration.choices import check
+from emofuse.configuration.encoders import ordered
 from emofuse.configuration.paths import require_plain_folder
 from emofuse.runtime import fingerprint as fingerprints, job
 from emofuse.runtime.disk import require_writable

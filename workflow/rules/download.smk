@@ -3,6 +3,7 @@
 The only part that needs network; it runs where Snakemake runs, for compute nodes often have none.
 """
 
+from emofuse.configuration.encoders import hub_folder
 from emofuse.encoders import hub
 
 
@@ -10,7 +11,7 @@ def hub_encoder(wildcards):
     """The encoder of the run whose folder it is."""
     folder = Path(f"resources/encoders/{wildcards.repo}/{wildcards.revision}")
     for entry in plan.hub_encoders:
-        if Path(planning.hub_folder(entry["model"], entry["revision"])) == folder:
+        if Path(hub_folder(entry["model"], entry["revision"])) == folder:
             return entry
     raise WorkflowError(f"{folder}: the config names no encoder that is stored there")
 
@@ -47,6 +48,4 @@ rule download_encoder:
 rule download:
     """Target: every encoder of the run that comes from the Hub."""
     input:
-        sorted(
-            {f"{planning.hub_folder(entry['model'], entry['revision'])}/download.json" for entry in plan.hub_encoders}
-        ),
+        sorted({f"{hub_folder(entry['model'], entry['revision'])}/download.json" for entry in plan.hub_encoders}),

@@ -1,4 +1,5 @@
-"""Split, fine-tune and embed: one job a fold, one a modality, encoder, fold and seed. In: turns, clips. Out: embeddings.
+"""Split, fine-tune and embed: one job a fold, one a modality, encoder, fold and seed; a frozen encoder is embedded once, and a
+probe fitted for each fold and seed. In: turns, clips. Out: embeddings.
 
 What changes how a job runs but not what comes out (here and in corpus.smk and clips.smk) is a resource and not a param,
 because jobs run again for a changed param and not for a changed resource.
@@ -22,15 +23,22 @@ def check_rerun_triggers():
 def encoder_files(wildcards):
     """The files of the encoder that the wildcards name."""
     check_rerun_triggers()
-    return plan.encoder_files(wildcards.modality, wildcards.encoder)
+    return plan.encoders.files(wildcards.modality, wildcards.encoder)
 
 
-def chosen_epoch(wildcards):
-    """For a refit, the record of the training that chose its number of epochs."""
+def chosen_before(wildcards):
+    """For a refit, the record of the training that chose its number of epochs, or of the probe that chose its C."""
     if not wildcards.split.endswith("-refit"):
         return []
     first = wildcards.split.removesuffix("-refit")
-    return rules.fine_tune.output.training.format(**dict(wildcards.items()) | {"split": first})
+    return f"{ENCODER}/training.json".format(**dict(wildcards.items()) | {"split": first})
+
+
+def only(encoders):
+    """A constraint of {modality} where /{encoder}/ follows it: to some encoders alone, for frozen ones and those that are
+    fine-tuned leave files of like names."""
+    names = "|".join(f"{modality}/{encoder}" for modality, encoder in encoders)
+    return f"(?=(?:{names})/)(?:text|audio|video)" if names else "(?!)"
 
 
 def split_files(splits):
@@ -61,17 +69,18 @@ rule make_split:
 
 def proof_settings(encoders):
     """What a proof depends on of the settings of some encoders: not how they are trained."""
-    keys = ("eval_windows", "markers", "max_seconds", "max_tokens", "mirror", "pooling", "stride")
+    keys = ("eval_windows", "features", "markers", "max_seconds", "max_tokens", "mirror", "pooling", "stride")
     return [
         {
             "modality": modality,
             "encoder": encoder,
-            "model": plan.model_folder(modality, encoder),
+            "model": plan.encoders.folder(modality, encoder),
             "small": config["clips"]["small"] if modality == "video" else None,
             "settings": {key: settings[key] for key in keys if key in settings},
         }
         for modality, encoder in encoders
         for settings in [config["encoders"][modality][encoder]]
+        if "vectors" not in settings
     ]
 
 
@@ -80,14 +89,14 @@ def proof_threads(encoders):
     are made or fetched first: it would wait until no other job runs. Nor on a cluster, where a job's process asks this again.
     """
     here = workflow.is_main_process and not workflow.non_local_exec
-    there = here and all(os.path.exists(path) for encoder in encoders for path in plan.encoder_files(*encoder))
+    there = here and all(os.path.exists(path) for encoder in encoders for path in plan.encoders.files(*encoder))
     return 64 if there else config["training"]["threads"]
 
 
 # Nothing that cuts or trains takes its output as an input, for that would run again with it: it comes first by its priority.
 rule check_encoders:
     input:
-        [path for encoder in plan.checked for path in plan.encoder_files(*encoder)],
+        [path for encoder in plan.checked for path in plan.encoders.files(*encoder)],
     output:
         "results/<corpus>/<run>/encoders_checked.json",
     log:
@@ -102,23 +111,28 @@ rule check_encoders:
     params:
         # A module that only refuses is in no fingerprint but its own.
         code=fingerprint("check_encoders", "emofuse/encoders/proof", "emofuse/encoders/fitness"),
-        poolings=fingerprint(*plan.pooling_code(plan.checked)),
+        poolings=fingerprint(*plan.encoders.code(*plan.checked)),
         encoders=proof_settings(plan.checked),
+        fused={
+            "encoders": {m: name for m, name in sorted(config["fusion"].items()) if m not in plan.choices},
+            "combinations": sorted(config["early_fusion"]),
+        },
     script:
         "../scripts/check_encoders.py"
 
 
 use rule check_encoders as check_paper_encoders with:
     input:
-        [path for encoder in plan.checked_for_paper for path in plan.encoder_files(*encoder)],
+        [path for encoder in plan.checked_for_paper for path in plan.encoders.files(*encoder)],
     output:
         "results/<corpus>/<run>/paper_encoders_checked.json",
     log:
         "results/<corpus>/<run>/logs/check_paper_encoders.log",
     threads: lambda w: proof_threads(plan.checked_for_paper)
     params:
-        poolings=fingerprint(*plan.pooling_code(plan.checked_for_paper)),
+        poolings=fingerprint(*plan.encoders.code(*plan.checked_for_paper)),
         encoders=proof_settings(plan.checked_for_paper),
+        fused={"encoders": {}, "combinations": []},
 
 
 rule fine_tune:
@@ -126,7 +140,7 @@ rule fine_tune:
         split="results/<corpus>/<run>/splits/{split}.parquet",
         manifests=lambda w: plan.manifests(w.modality, plan.read_root(w.modality)),
         model=encoder_files,
-        like=chosen_epoch,
+        like=chosen_before,
     output:
         weights="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/model.safetensors",
         config="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/config.json",
@@ -138,6 +152,8 @@ rule fine_tune:
         "results/<corpus>/<run>/logs/fine_tune/{modality}/{encoder}/{split}/seed{seed}.log",
     benchmark:
         "results/<corpus>/<run>/benchmarks/fine_tune/{modality}_{encoder}_{split}_seed{seed}.tsv"
+    wildcard_constraints:
+        modality=only(plan.encoders.named(frozen=False)),
     conda:
         "../../envs/emofuse.yaml"
     threads: config["training"]["threads"] + config["training"]["loader_workers"]
@@ -150,13 +166,13 @@ rule fine_tune:
         gradient_checkpointing=int(config["training"]["gradient_checkpointing"]),
         checkpoint_minutes=config["training"]["checkpoint_minutes"],
     params:
-        code=lambda w: fingerprint("fine_tune", *plan.pooling_code([(w.modality, w.encoder)])),
-        settings=lambda w: plan.encoder_settings(w.modality, w.encoder),
+        code=lambda w: fingerprint("fine_tune", *plan.encoders.code((w.modality, w.encoder))),
+        settings=lambda w: plan.encoders.settings(w.modality, w.encoder),
         training={
             key: config["training"][key]
             for key in ("compile", "deterministic", "logging_steps", "precision", "threads")
         },
-        model=lambda w: plan.model_folder(w.modality, w.encoder),
+        model=lambda w: plan.encoders.folder(w.modality, w.encoder),
         clips=lambda w: plan.read_root(w.modality),
         small=lambda w: config["clips"]["small"] if w.modality == "video" else None,
         state=f"results/{plan.corpus}/{plan.run}/resume/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}",
@@ -177,6 +193,8 @@ rule embed:
         "results/<corpus>/<run>/logs/embed/{modality}/{encoder}/{split}/seed{seed}.log",
     benchmark:
         "results/<corpus>/<run>/benchmarks/embed/{modality}_{encoder}_{split}_seed{seed}.tsv"
+    wildcard_constraints:
+        modality=only(plan.encoders.named(frozen=False)),
     conda:
         "../../envs/emofuse.yaml"
     threads: config["training"]["threads"] + config["training"]["loader_workers"]
@@ -187,8 +205,70 @@ rule embed:
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
     params:
-        code=lambda w: fingerprint("embed", *plan.pooling_code([(w.modality, w.encoder)])),
+        code=lambda w: fingerprint("embed", *plan.encoders.code((w.modality, w.encoder))),
         clips=lambda w: plan.read_root(w.modality),
         threads=config["training"]["threads"],
     script:
         "../scripts/embed.py"
+
+
+rule embed_frozen:
+    input:
+        turns="results/<corpus>/turns.parquet",
+        manifests=lambda w: plan.manifests(w.modality, plan.read_root(w.modality)),
+        model=encoder_files,
+    output:
+        "results/<corpus>/<run>/embeddings/{modality}/{encoder}/frozen.parquet",
+    log:
+        "results/<corpus>/<run>/logs/embed_frozen/{modality}/{encoder}.log",
+    benchmark:
+        "results/<corpus>/<run>/benchmarks/embed_frozen/{modality}_{encoder}.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
+    threads: config["training"]["threads"] + config["training"]["loader_workers"]
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=lambda w: int(config["training"]["device"] != "cpu" and plan.encoders.is_network(w.modality, w.encoder)),
+        device=config["training"]["device"],
+        loader_workers=config["training"]["loader_workers"],
+        on_missing=config["corpus"]["on_missing"],
+    params:
+        code=lambda w: fingerprint("embed_frozen", *plan.encoders.code((w.modality, w.encoder))),
+        settings=lambda w: plan.encoders.settings(w.modality, w.encoder),
+        model=lambda w: plan.encoders.folder(w.modality, w.encoder),
+        clips=lambda w: plan.read_root(w.modality),
+        small=lambda w: config["clips"]["small"] if w.modality == "video" else None,
+        threads=config["training"]["threads"],
+    script:
+        "../scripts/embed_frozen.py"
+
+
+rule fit_probe:
+    input:
+        split="results/<corpus>/<run>/splits/{split}.parquet",
+        vectors=rules.embed_frozen.output[0],
+        like=chosen_before,
+    output:
+        head="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/head.safetensors",
+        training="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/training.json",
+        embeddings="results/<corpus>/<run>/embeddings/{modality}/{encoder}/{split}/seed{seed}.parquet",
+    log:
+        "results/<corpus>/<run>/logs/fit_probe/{modality}/{encoder}/{split}/seed{seed}.log",
+    benchmark:
+        "results/<corpus>/<run>/benchmarks/fit_probe/{modality}_{encoder}_{split}_seed{seed}.tsv"
+    wildcard_constraints:
+        modality=only(plan.encoders.named(frozen=True)),
+    conda:
+        "../../envs/emofuse.yaml"
+    threads: config["classifier_threads"]
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        code=fingerprint("fit_probe"),
+        settings=lambda w: plan.encoders.settings(w.modality, w.encoder),
+        strengths=config["probe"]["C"],
+        threads=config["classifier_threads"],
+    script:
+        "../scripts/fit_probe.py"

@@ -54,9 +54,9 @@ rule classify:
     params:
         code=lambda w: fingerprint("classify", *systems.code_of(w.classifier)),
         labels=plan.labels,
-        settings=lambda w: planning.ordered(config["classifiers"].get(w.classifier, {})),
+        settings=lambda w: ordered(config["classifiers"].get(w.classifier, {})),
         early=sorted(config["early_fusion"]),
-        train_vectors=config["train_vectors"],
+        train_vectors=plan.train_vectors,
         threads=config["classifier_threads"],
     script:
         "../scripts/classify.py"

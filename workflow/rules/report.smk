@@ -14,17 +14,28 @@ def runs(pattern, splits=plan.splits, modalities=plan.modalities):
     ]
 
 
+def left_by(modality, encoder):
+    """Patterns of all that an encoder leaves behind, fine-tuned or with a probe."""
+    if plan.encoders.is_frozen(modality, encoder):
+        return [*rules.embed_frozen.output, *rules.fit_probe.output]
+    return [*rules.fine_tune.output, *rules.embed.output]
+
+
 def models(modality, splits=plan.splits):
     """An input function: every file of the encoders that the results of some folds rest on, of one modality, and of its choice.
 
     A function each, so that the trainings of one modality do not wait until the encoder of another one is chosen.
     """
-    patterns = [*rules.fine_tune.output, *rules.embed.output]
-    choice = [modality] if modality in plan.choices else []
 
     def files(wildcards):
         behind = [other for split in splits for other in plan.splits_behind(split)]
-        found = [[*runs(pattern, behind, [modality]), *compared(pattern, choice)] for pattern in patterns]
+        found = [runs(pattern, behind, [modality]) for pattern in left_by(modality, encoder_of(modality))]
+        if modality in plan.choices:
+            found += [
+                expand(pattern, modality=modality, encoder=encoder, split=plan.selection, seed=plan.seeds)
+                for encoder in plan.candidates[modality]
+                for pattern in left_by(modality, encoder)
+            ]
         return sorted({path for paths in found for path in paths})
 
     return files
@@ -63,18 +74,22 @@ PAPER_TABLES = [
     for name in outputs.table_names(plan.modalities, plan.modalities if plan.selection else [])
     if name in outputs.PAPER_TABLES
 ]
-FIGURES = [f"{name}.{kind}" for name in outputs.figure_names(plan.modalities) for kind in outputs.FIGURE_FORMATS]
+FIGURES = [
+    f"{name}.{kind}" for name in outputs.figure_names(plan.modalities, plan.trained) for kind in outputs.FIGURE_FORMATS
+]
 FACTS = {
     "classes": plan.classes,
     "class_set": meaning.class_set(config),
     "subset": config["subset"],
     "refit": plan.refit,
-    "train_vectors": config["train_vectors"],
+    "train_vectors": plan.train_vectors if plan.trained else "frozen",
+    "frozen": plan.frozen,
+    "trained": plan.trained,
     "seeds": plan.seeds,
     "choices": plan.choices,
     "leaks": {name: meaning.LEAKS[name] for name in meaning.leaks(config)},
     "final_system": config["final_system"],
-    "classifiers": planning.ordered(config["classifiers"]),
+    "classifiers": ordered(config["classifiers"]),
     "sessions": plan.sessions,
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
         config["clips"]["crop"]
@@ -163,7 +178,11 @@ for split in plan.splits:
 rule make_figures:
     input:
         splits=split_files(plan.splits_of[plan.primary]),
-        histories=lambda w: runs(f"{ENCODER}/history.parquet", plan.splits_of[plan.primary]),
+        histories=lambda w: runs(
+            f"{ENCODER}/history.parquet",
+            plan.splits_of[plan.primary],
+            [m for m in plan.modalities if not plan.encoders.is_frozen(m, encoder_of(m))],
+        ),
         embeddings=lambda w: [
             EMBEDDING.format(modality=m, encoder=encoder_of(m), split=FIGURE_SPLIT, seed=plan.seeds[0])
             for m in plan.modalities
@@ -185,7 +204,7 @@ rule make_figures:
         evaluation=EVALUATIONS[plan.primary],
         pca_split=FIGURE_SPLIT,
         folder=f"results/{plan.corpus}/{plan.run}/figures",
-        modalities=plan.modalities,
+        modalities={modality: modality in plan.trained for modality in plan.modalities},
         classes=list(plan.classes),
     script:
         "../scripts/make_figures.py"
@@ -272,12 +291,12 @@ rule make_paper:
             "protocols": plan.protocols[:1],
             "subset": config["subset"],
             "clips.crop": config["clips"]["crop"],
-            "selection": config["selection"] and planning.ordered(config["selection"]),
+            "selection": config["selection"] and ordered(config["selection"]),
             "validation.rule": config["validation"]["rule"],
             "validation.refit": plan.refit,
-            "train_vectors": config["train_vectors"],
+            "train_vectors": plan.train_vectors,
             "fusion": {m: config["fusion"][m] for m in plan.modalities},
-            "classifiers": planning.ordered(config["classifiers"]),
+            "classifiers": ordered(config["classifiers"]),
             "final_system": config["final_system"],
             "seeds": plan.seeds,
         },

@@ -12,6 +12,7 @@ from pathlib import Path
 from emofuse.clips import files
 from emofuse.configuration import meaning
 from emofuse.configuration.choices import check_local_models
+from emofuse.configuration.encoders import Encoders
 from emofuse.configuration.paths import require_plain
 from emofuse.corpora.iemocap import paths, tree
 from emofuse.corpora.iemocap.dialogs import read_dialog_list, scan_dialogs
@@ -19,7 +20,6 @@ from emofuse.corpora.iemocap.names import session_of
 from emofuse.demo import plan as demo
 from emofuse.encoders.hub import check_hub_ids
 from emofuse.fusion import systems
-from emofuse.runtime import kinds
 from emofuse.runtime.disk import refuse_future
 from emofuse.runtime.errors import EmofuseError
 from emofuse.splits import folds
@@ -96,6 +96,41 @@ class Plan:
         return [encoder for encoder in everything if self.selection and encoder not in self.checked]
 
     @property
+    def encoders(self):
+        """What the config says of each encoder."""
+        return Encoders(self.config["encoders"])
+
+    @cached_property
+    def hub_encoders(self):
+        """The encoders that are downloaded: dicts of modality, encoder, model and revision."""
+        return [
+            {"modality": modality, "encoder": name}
+            | {key: self.config["encoders"][modality][name][key] for key in ("model", "revision")}
+            for modality, names in self.candidates.items()
+            for name in names
+            if self.encoders.is_network(modality, name) and not self.encoders.is_local(modality, name)
+        ]
+
+    @cached_property
+    def frozen(self):
+        """{modality: names of the frozen encoders that are in the folds, or may be chosen}."""
+        found = {
+            m: [n for n in names if self.encoders.is_frozen(m, n)] for m, names in meaning.folded(self.config).items()
+        }
+        return {modality: found[modality] for modality in self.modalities if found[modality]}
+
+    @cached_property
+    def trained(self):
+        """The modalities whose encoder in the folds is, or may be, fine-tuned."""
+        folded = meaning.folded(self.config)
+        return [m for m in self.modalities if len(self.frozen.get(m, [])) < len(folded[m])]
+
+    @property
+    def train_vectors(self):
+        """What the classifiers of encoders that are not all frozen learn from."""
+        return meaning.train_vectors(self.config)
+
+    @property
     def classifiers(self):
         """Names; argmax is always there."""
         return ["argmax", *self.config["classifiers"]]
@@ -136,7 +171,7 @@ class Plan:
 
     def cross_fits(self, split):
         """The splits whose encoders are trained without one of the training sessions of `split` each."""
-        if self.config["train_vectors"] != "cross_fitted":
+        if self.train_vectors != "cross_fitted":
             return []
         fold = folds.parse_split(split)
         own = folds.constant(fold.protocol, "OWN_VALIDATION")
@@ -202,49 +237,6 @@ class Plan:
                 if gone := files.missing_clips(root, modality, dialog):
                     yield files.manifest_path(root, modality, dialog), gone
 
-    def pooling_code(self, encoders):
-        """The files of the poolings of some (modality, encoder)."""
-        names = {self.config["encoders"][modality][encoder]["pooling"] for modality, encoder in encoders}
-        return kinds.code("encoders/poolings", sorted(names))
-
-    def is_local(self, modality, encoder):
-        """Whether an encoder's `model` is a folder and no id of the Hub."""
-        model = self.config["encoders"][modality][encoder]["model"]
-        return meaning.is_path(model) or Path(model).is_dir()
-
-    def model_folder(self, modality, encoder):
-        """The folder that holds an encoder as it is before training."""
-        settings = self.config["encoders"][modality][encoder]
-        if self.is_local(modality, encoder):
-            return settings["model"]
-        return hub_folder(settings["model"], settings["revision"])
-
-    def encoder_files(self, modality, encoder):
-        """The files of an encoder in a local folder, so that a changed one is noticed; of a downloaded one its record, for
-        copies of its weights are too large to be compared."""
-        folder = self.model_folder(modality, encoder)
-        if folder in demo.ENCODER_FOLDERS:
-            return [f"{folder}/{name}" for name in demo.encoder_files(demo.ENCODER_FOLDERS[folder])]
-        if self.is_local(modality, encoder):
-            return sorted(str(path) for path in Path(folder).glob("[!.]*") if path.is_file())
-        return [f"{folder}/download.json"]
-
-    def encoder_settings(self, modality, encoder):
-        """An encoder's config entries, those that matter, in a fixed order."""
-        settings = self.config["encoders"][modality][encoder]
-        return ordered({k: v for k, v in settings.items() if k != "revision" or not self.is_local(modality, encoder)})
-
-    @cached_property
-    def hub_encoders(self):
-        """The encoders that are downloaded: dicts of modality, encoder, model and revision."""
-        return [
-            {"modality": modality, "encoder": name}
-            | {key: self.config["encoders"][modality][name][key] for key in ("model", "revision")}
-            for modality, names in self.candidates.items()
-            for name in names
-            if not self.is_local(modality, name)
-        ]
-
     def validation_rule(self, split):
         """Where the validation part of a split comes from: a refit has none, the selection the session before its test."""
         if split.endswith("-refit"):
@@ -273,9 +265,9 @@ def make_plan(config, needs_release=True):
 
     needs_release: False where a corpus without a root has no dialogs, for `download`.
     """
-    for encoders in config["encoders"].values():
-        for settings in encoders.values():
-            settings["model"] = os.path.expanduser(settings["model"])
+    for settings in (settings for encoders in config["encoders"].values() for settings in encoders.values()):
+        for key in {"model", "vectors"} & settings.keys():
+            settings[key] = os.path.expanduser(settings[key])
     check_local_models(config, demo.ENCODER_FOLDERS)
     plan = Plan(config, *find_corpus(config["corpus"], needs_release))
     check_hub_ids(plan.hub_encoders)
@@ -298,13 +290,3 @@ def find_corpus(corpus, needs_release=True):
     if generated:
         return root, [dialog for dialog in demo.DIALOGS if session_of(dialog) in sessions], generated
     return root, scan_dialogs(root, sessions), generated
-
-
-def hub_folder(model, revision):
-    """Where `download` puts an encoder of the Hub."""
-    return f"resources/encoders/{model.replace('/', '--')}/{revision}"
-
-
-def ordered(settings):
-    """Settings with their keys in order, for Snakemake compares params as text."""
-    return {key: ordered(value) if isinstance(value, dict) else value for key, value in sorted(settings.items())}

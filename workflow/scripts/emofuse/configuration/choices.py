@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from emofuse.configuration.meaning import LEAKS, candidates, classes, is_path, labels, leaks
+from emofuse.configuration.meaning import (
+    LEAKS,
+    any_frozen,
+    candidates,
+    classes,
+    is_frozen,
+    is_path,
+    labels,
+    leaks,
+    train_vectors,
+)
 from emofuse.configuration.paths import PLACEHOLDER, placeholders
 from emofuse.configuration.schema import check_config, drop_nulls, hint, load_schema, nearest, refuse_repeated_keys
 from emofuse.fusion import systems
@@ -10,6 +20,7 @@ from emofuse.runtime.disk import refuse_future
 from emofuse.runtime.errors import EmofuseError, listing
 from emofuse.splits.folds import UNVALIDATED, constant
 
+FORMATS = (".parquet", ".npz", ".npy")  # of vectors that were made elsewhere
 # Folders beside the runs in results/<corpus.name>/.
 RESERVED = {"benchmarks", "clips", "index", "logs"}
 
@@ -103,6 +114,10 @@ def _validation_problems(config):
         for key, value in settings.items()
         if isinstance(value, list) and len(value) > 1
     ]
+    if (
+        rule == "none" and any_frozen(config) and len(config["probe"]["C"]) > 1
+    ):  # a leak that is allowed chooses on test turns
+        lists.append("probe.C")
     if rule in UNVALIDATED:
         without = f"with validation.rule '{rule}'"
         if config["final_system"] in systems.ON_VALIDATION:
@@ -111,13 +126,13 @@ def _validation_problems(config):
             )
         if config["validation"]["refit"]:
             problems.append(f"validation.refit: {without} there is no validation part to train on anew")
-        if config["train_vectors"] != "in_sample":
+        if train_vectors(config) != "in_sample":
             problems.append(
                 f"train_vectors: '{config['train_vectors']}' needs a validation part, which there is not {without}; only"
                 " in_sample goes without"
             )
         problems += [f"{key}: {without} nothing can be chosen on validation; name one value" for key in lists]
-    if config["validation"]["refit"] and config["train_vectors"] != "in_sample":
+    if config["validation"]["refit"] and train_vectors(config) != "in_sample":
         problems.append(
             f"validation.refit: encoders trained anew have seen the validation part, so train_vectors:"
             f" '{config['train_vectors']}' would learn from vectors that are not clean; set one of the two otherwise"
@@ -131,19 +146,47 @@ def _validation_problems(config):
 
 
 def check_local_models(config, made):
-    """Raise EmofuseError for encoders of the run whose `model` is a path to no folder; those in `made` are made later."""
+    """Raise EmofuseError for encoders of the run whose files are not there; folders in `made` are made later."""
     problems = []
     for modality, name in [(m, name) for m, names in candidates(config).items() for name in names]:
-        model = config["encoders"][modality][name]["model"]
-        key = f"encoders.{modality}.{name}.model"
-        if is_path(model) and model not in made and not Path(model).is_dir():
-            problems.append(
-                f"{key}: {model}: no such folder (it should hold config.json, model.safetensors"
-                " and the processor's files); put it there, or name a Hub id"
-            )
-        elif Path(model).is_dir() and model not in made:
-            files = sorted(Path(model).iterdir())
-            problems += placeholders({key: next((path for path in files if PLACEHOLDER.search(path.name)), model)})
-            refuse_future(files)
+        settings, key = config["encoders"][modality][name], f"encoders.{modality}.{name}"
+        if "vectors" in settings:
+            problems += _vectors_problems(Path(settings["vectors"]), f"{key}.vectors")
+        elif "model" in settings and settings["model"] not in made:
+            problems += _model_problems(settings, key)
     if problems:
         raise EmofuseError("encoders cannot be used:\n" + listing(problems))
+
+
+def _model_problems(settings, key):
+    """What is wrong with the local folder of an encoder, if it is one."""
+    model = settings["model"]
+    if not Path(model).is_dir():
+        return [
+            f"{key}.model: {model}: no such folder (it should hold config.json, model.safetensors"
+            " and the processor's files); put it there, or name a Hub id"
+        ] * is_path(model)
+    files = sorted(Path(model).iterdir())
+    refuse_future(files)
+    if is_frozen(settings) and (Path(model) / "training.json").exists():
+        return [
+            f"{key}.frozen: {model} is an encoder that emofuse has fine-tuned, so its vectors know labels; name the pretrained"
+            " one that it came from"
+        ]
+    return placeholders({f"{key}.model": next((path for path in files if PLACEHOLDER.search(path.name)), model)})
+
+
+def _vectors_problems(path, key):
+    """What is wrong with the file or folder of vectors that were made elsewhere, as far as it is seen without reading it."""
+    if path.is_dir():
+        files = sorted(path.rglob("*.npy"))
+        if not files:
+            return [f"{key}: the folder {path} holds no <turn_id>.npy"]
+    elif path.suffix not in FORMATS:
+        return [f"{key}: {path} is neither a folder nor a file that ends in {', '.join(FORMATS)}"]
+    elif not path.is_file():
+        return [f"{key}: {path}: no such file"]
+    else:
+        files = [path]
+    refuse_future(files)
+    return placeholders({key: next((file for file in files if PLACEHOLDER.search(file.name)), path)})

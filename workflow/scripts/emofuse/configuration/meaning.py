@@ -33,6 +33,34 @@ def candidates(config):
     return {modality: [name] for modality, name in config["fusion"].items()}
 
 
+def folded(config):
+    """{modality: names of the encoders of which one goes into the folds}."""
+    named = {modality: [name] for modality, name in config["fusion"].items() if not isinstance(name, dict)}
+    return {m: named.get(m) or list(config["encoders"].get(m, {})) for m in config["fusion"]}
+
+
+def any_frozen(config):
+    """Whether an encoder that goes, or may go, into the folds is frozen."""
+    return any(map(is_frozen, _settings(config)))
+
+
+def _settings(config):
+    """Of the encoders that go, or may go, into the folds; a name that there is not is told elsewhere."""
+    known = [(config["encoders"].get(m, {}), name) for m, names in folded(config).items() for name in names]
+    return [section[name] for section, name in known if name in section]
+
+
+def is_frozen(settings):
+    """Whether an encoder learns from no label: a network that is taken as it is, a feature set, vectors made elsewhere."""
+    return bool(settings.get("frozen")) or not {"features", "vectors"}.isdisjoint(settings)
+
+
+def train_vectors(config):
+    """What classifiers learn from. Where every encoder is frozen it is the training part, whatever the config says: no vector
+    knows its label, so nothing has to be held out."""
+    return "in_sample" if all(map(is_frozen, _settings(config))) else config["train_vectors"]
+
+
 def leaks(config):
     """What the run chooses on test turns: those keys of LEAKS that apply, in their order."""
     applies = {

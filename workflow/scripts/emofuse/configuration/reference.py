@@ -43,6 +43,8 @@ def keys_of(section, definitions, shipped, defaults=None, path=""):
             meaning, value = f"{meaning} In config.yaml: {_as_yaml(value)}.", {}
         required = default is ... and name in section.get("required", [])
         shown = "required" if required else "" if told_below else _as_yaml(default)
+        if name in section.get("else", {}).get("required", []):
+            shown = "required, unless `frozen`"
         yield f"`{path}{name}{'.<name>' if named_by_user else ''}`", shown, meaning
         below = [part if isinstance(part, dict) else {} for part in (value, default)]
         yield from keys_of(entry, definitions, *below, f"{path}{name}.")
@@ -53,11 +55,19 @@ def encoder_keys(schema):
     modalities = schema["properties"]["encoders"]["properties"]
     having = {}
     for modality, entry in modalities.items():
-        encoder = _resolved(entry["additionalProperties"], schema["$defs"])
-        for key in keys_of(encoder, schema["$defs"], {}):
-            having.setdefault(key, []).append(modality)
+        for encoder in _alternatives(entry["additionalProperties"], schema["$defs"]):
+            for key in keys_of(encoder, schema["$defs"], {}):
+                having.setdefault(key, []).append(modality)
     for (key, default, meaning), those in sorted(having.items(), key=lambda item: -len(item[1])):
         yield key if len(those) == len(modalities) else f"{key} ({', '.join(those)})", default, meaning
+
+
+def _alternatives(entry, definitions):
+    """The schemas of which one holds for an entry, by what it has."""
+    entry = _resolved(entry, definitions)
+    if "properties" in entry:
+        return [entry]
+    return [found for case in (entry["else"], entry["then"]) for found in _alternatives(case, definitions)]
 
 
 def _rows(keys):

@@ -2,14 +2,13 @@
 
 import json
 
-import pyarrow as pa
-
 from emofuse.clips.files import read_manifests, require_whole_clips
 from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import TurnDataset, make_inputs
 from emofuse.encoders.model import checkpoint_hash, load_classifier, load_processor
+from emofuse.encoders.stores import why_left_out, write_embeddings
 from emofuse.runtime.devices import describe_device, device_errors, prepare_device
-from emofuse.runtime.store import read_json, read_metadata, read_parquet, write_parquet
+from emofuse.runtime.store import read_json, read_metadata, read_parquet
 from emofuse.splits.parts import read_split
 
 
@@ -19,7 +18,8 @@ def embed(turns, data, folder, threads, device, workers, output):
 
     turns: path of turns.parquet. data: `settings.Data` of the split. folder: what `fine_tune` wrote. device: auto, cuda or
     cpu. workers: processes that read clips. Metadata: modality, encoder, model, revision (the commit, where the model came
-    from the Hub), split, seed, pooling, checkpoint (sha256), classes (JSON), left_out (JSON: turn -> why it has no clip).
+    from the Hub), split, seed, pooling, frozen ('false'), checkpoint (sha256), classes (JSON), left_out (JSON: turn -> why
+    it has no clip).
     """
     trained = read_json(f"{folder}/training.json")
     settings, modality = trained["settings"], trained["modality"]
@@ -28,7 +28,7 @@ def embed(turns, data, folder, threads, device, workers, output):
     table, classes = read_split(data.split)
     manifest = read_manifests(data.manifests)
     corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()
-    left_out = {turn: _reason(manifest[turn]) for turn in corpus if manifest[turn]["status"] != "ok"}
+    left_out = {turn: why_left_out(manifest[turn]) for turn in corpus if manifest[turn]["status"] != "ok"}
     usable = [turn for turn in corpus if turn not in left_out]
     require_whole_clips(data.clips, modality, usable, manifest)
 
@@ -49,14 +49,6 @@ def embed(turns, data, folder, threads, device, workers, output):
         )
 
     part_of = dict(zip(table["turn_id"].to_pylist(), table["part"].to_pylist(), strict=True))
-    store = pa.table(
-        {
-            "turn_id": pa.array(usable),
-            "part": pa.array([part_of.get(turn) for turn in usable], pa.string()),
-            "embedding": pa.FixedSizeListArray.from_arrays(embedding.ravel(), embedding.shape[1]),
-            "logits": pa.FixedSizeListArray.from_arrays(logits.ravel(), logits.shape[1]),
-        }
-    )
     metadata = {
         "modality": modality,
         "encoder": trained["encoder"],
@@ -65,13 +57,9 @@ def embed(turns, data, folder, threads, device, workers, output):
         "split": read_metadata(data.split)["split"],
         "seed": str(trained["seed"]),
         "pooling": settings["pooling"],
+        "frozen": "false",
         "checkpoint": checkpoint_hash(folder),
         "classes": json.dumps(classes),
         "left_out": json.dumps(left_out),
     }
-    write_parquet(output, store, metadata)
-
-
-def _reason(row):
-    """Why a turn has no clip, from its manifest row."""
-    return f"{row['status']}: {row['note']}" if row["note"] else row["status"]
+    write_embeddings(output, usable, part_of, embedding, logits, metadata)

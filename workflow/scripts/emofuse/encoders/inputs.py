@@ -28,7 +28,7 @@ def make_inputs(modality, processor, backbone_config, settings):
         raise EmofuseError(
             f"a video encoder must say its number of frames; {type(backbone_config).__name__} has no num_frames"
         )
-    return VideoInputs(processor, frames, settings["stride"], settings["eval_windows"], settings["mirror"])
+    return VideoInputs(processor, frames, settings["stride"], settings["eval_windows"], settings.get("mirror", 0))
 
 
 class TextInputs:

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from emofuse.encoders.fitness import WORDS, check_small
+from emofuse.encoders.frozen import FEATURES
 from emofuse.encoders.hub import RECORD, check_download
 from emofuse.encoders.inputs import Collator, make_inputs
 from emofuse.encoders.model import EmotionClassifier, load_pretrained
 from emofuse.media.wav import RATE, wav_bytes
+from emofuse.runtime import kinds
 from emofuse.runtime.devices import device_errors, prepare_device
 from emofuse.runtime.errors import EmofuseError, first_line
 from emofuse.runtime.store import write_json
@@ -26,7 +28,7 @@ TEXTS = ("I am so happy today.", "I do not want to talk about this with you, and
 
 
 def check_encoders(encoders, threads, output):
-    """Load each encoder as a training would, prove it, and write what was proven: a JSON list of {encoder, class,
+    """Load each encoder as a training would, prove it, and write and return what was proven: a JSON list of {encoder, class,
     parameters, width, seconds}.
 
     encoders: dicts {modality, encoder, model (its folder), small (as of `settings.Data`), settings (its config entries)}.
@@ -43,11 +45,13 @@ def check_encoders(encoders, threads, output):
     if troubles:
         raise EmofuseError(f"Encoders that cannot be used: {len(troubles)}\n" + "\n".join(troubles))
     write_json(output, proven)
+    return proven
 
 
 def _check(modality, encoder, model, small, settings):
-    began = time.monotonic()
-    key = f"encoders.{modality}.{encoder}"
+    began, key = time.monotonic(), f"encoders.{modality}.{encoder}"
+    if "features" in settings:
+        return _check_features(f"{modality}.{encoder}", settings["features"], began)
     if (Path(model) / RECORD).exists():
         check_download(model)
     torch.manual_seed(0)
@@ -63,6 +67,20 @@ def _check(modality, encoder, model, small, settings):
         "width": backbone.config.hidden_size,
         "seconds": round(time.monotonic() - began, 2),
     }
+
+
+def _check_features(encoder, name, began):
+    """Make the vectors of two sounds, of which one is shorter than a frame."""
+    rng = np.random.default_rng(0)
+    try:
+        vector_of = kinds.load(FEATURES, name).make()
+    except EmofuseError as error:
+        raise EmofuseError(f"encoders.{encoder}.features: {name}: {error}") from error
+    rows = [vector_of(rng.standard_normal(samples).astype(np.float32) / 10) for samples in (100, 16_000)]
+    if rows[0].shape != rows[1].shape or rows[0].ndim != 1 or not np.isfinite(rows).all():
+        raise EmofuseError(f"encoders.{encoder}.features: {name} makes no finite vectors of one width")
+    seconds = round(time.monotonic() - began, 2)
+    return {"encoder": encoder, "class": name, "parameters": 0, "width": len(rows[0]), "seconds": seconds}
 
 
 def prove(classifier, inputs, modality, key, smaller):

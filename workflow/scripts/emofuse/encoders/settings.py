@@ -7,12 +7,12 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Encoder:
     """An encoder as it is before training. modality: text, audio or video. name, settings: its entry in the config. folder:
-    the one that holds it. files: those of a local folder, so that a changed one is noticed."""
+    the one that holds it, None of what is no network. files: those of a local folder, so that a changed one is noticed."""
 
     modality: str
     name: str
     settings: dict
-    folder: str | Path
+    folder: str | Path | None = None
     files: tuple = ()
 
     @property
@@ -23,10 +23,11 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Data:
-    """What is read of one modality and fold. split: path of the split file. manifests: paths of the modality's clip manifests.
-    clips: folder of all clips. small: of small copies of video clips, pixels of the shorter side; else None."""
+    """What is read of one modality and fold. split: path of the split file, None where there is no fold. manifests: paths of
+    the modality's clip manifests. clips: folder of all clips. small: of small copies of video clips, pixels of the shorter
+    side; else None."""
 
-    split: str | Path
+    split: str | Path | None
     manifests: list
     clips: str | Path
     small: int | None = None

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import platform
-import resource
 import shutil
 import time
 from dataclasses import asdict
@@ -26,6 +24,7 @@ from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import Collator, TurnDataset, make_inputs
 from emofuse.encoders.model import EmotionClassifier, checkpoint_hash, load_pretrained, save_classifier
 from emofuse.encoders.proof import prove
+from emofuse.encoders.records import cost
 from emofuse.encoders.resuming import BestEpoch, last_whole_checkpoint, state_folder
 from emofuse.runtime.devices import (
     describe_device,
@@ -114,6 +113,7 @@ def fine_tune(encoder, data, computing, machine, seed, output, traces, like=None
         "encoder": encoder.name,
         "settings": encoder.settings,
         "training": asdict(computing) | asdict(machine),
+        "frozen": False,
         "commit": download and download["commit"],  # None for an encoder that did not come from the Hub
         "seed": seed,
         "classes": classes,
@@ -128,7 +128,13 @@ def fine_tune(encoder, data, computing, machine, seed, output, traces, like=None
         save_classifier(classifier, partial)
         processor.save_pretrained(partial / "processor")
         write_parquet(partial / "history.parquet", _history(trainer.state.log_history, watched))
-        record |= {"checkpoint": checkpoint_hash(partial)} | _cost(trainer.model, device, began, speed)
+        record |= {"checkpoint": checkpoint_hash(partial)} | cost(
+            device,
+            time.monotonic() - began,
+            speed,
+            sum(p.numel() for p in trainer.model.parameters()),
+            {"torch": torch.__version__, "transformers": transformers.__version__},
+        )
         write_json(partial / "training.json", record)
     shutil.rmtree(folder)
 
@@ -212,19 +218,6 @@ def _best_wa(classifier, best, validation, encoder, machine):
     return accuracy_score(validation.labels, logits.argmax(1))
 
 
-def _cost(model, device, began, speed):
-    """What training.json says of the machine and of what the training took."""
-    gpu = device == "cuda"
-    return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "device": torch.cuda.get_device_name() if gpu else platform.processor() or platform.machine(),
-        "seconds": round(time.monotonic() - began, 2),
-        "samples_per_second": speed,
-        "peak_memory_mb": round(_peak_memory(device)),
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-    }
-
-
 def _with_clips(turns, manifest):
     """The turns that have a clip; those without are named in the log (and in the manifests, with their reasons)."""
     missing = [t["turn_id"] for t in turns if manifest[t["turn_id"]]["status"] != "ok"]
@@ -301,10 +294,3 @@ def _digest(values, paths):
     for path in paths:
         digest.update(Path(path).read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _peak_memory(device):
-    """Peak memory in MB: of the GPU where one is used, else of the process."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

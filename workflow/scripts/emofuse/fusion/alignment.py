@@ -12,7 +12,7 @@ from emofuse.runtime.store import read_json, read_metadata, read_parquet
 from emofuse.splits.parts import read_split, turns_digest
 
 # What the metadata of an embedding file says of its encoder.
-DESCRIPTION = ("encoder", "model", "revision", "pooling", "checkpoint")
+DESCRIPTION = ("encoder", "model", "revision", "pooling", "frozen", "checkpoint")
 
 
 @dataclass
@@ -153,7 +153,9 @@ def refuse_foreign(stores, trainings, split_path, seed):
             )
         if training["seed"] != seed:
             problems.append(f"{trainings[modality]}: its encoder was trained with seed {training['seed']}, not {seed}")
-        if training["checkpoint"] != read_metadata(store)["checkpoint"]:
+        metadata = read_metadata(store)
+        frozen = metadata["frozen"] == "true"
+        if training["checkpoint"] != metadata["checkpoint"] or training["frozen"] != frozen:
             problems.append(f"{store}: its vectors are of another encoder than that of {trainings[modality]}")
     if problems:
         raise EmofuseError(
@@ -181,6 +183,18 @@ def some(turns, most=5):
     """Turns for a message: how many, and the first few of them."""
     turns = sorted(turns)
     return f"{len(turns)} turn{'s' * (len(turns) > 1)} ({', '.join(turns[:most])}{', ...' * (len(turns) > most)})"
+
+
+def check_widths(widths, encoders, combinations):
+    """Raise EmofuseError where a combination cannot be made of the encoders that are fused.
+
+    widths: {'modality.encoder': of its vectors}, of those that are known; encoders: {modality: name}, of those that are
+    named and not chosen later. So that it is not first met when all is trained.
+    """
+    known = {m: widths[f"{m}.{name}"] for m, name in encoders.items() if f"{m}.{name}" in widths}
+    for how in combinations:
+        if len(known) > 1:
+            combine({modality: np.zeros((1, width)) for modality, width in known.items()}, how)
 
 
 def scale(vectors, training):

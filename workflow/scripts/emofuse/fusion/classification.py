@@ -45,21 +45,26 @@ def classify(source, labels, method, output, refit=None, folds=()):
     (the SVM's), unless cross-fitted ones are averaged. prob is calibrated on the validation part and null where there is
     none. Metadata: split, seed, protocol, classes, train_vectors, refit (true or false), left_out ({turn: reason}), stores
     ({split: {modality: its encoder}}) and systems, a list of objects: name, kind, combination, classifier, modalities,
-    missing, encoders, settings, calibration, notes. Raises EmofuseError where the vectors do not belong together, are of an
-    encoder of another split or seed (a leak), or cannot be combined, and where a list is to be chosen from without a
-    validation part.
+    missing, encoders, settings, calibration, notes, train_vectors ('' where nothing is trained after the
+    encoders). Raises EmofuseError where the vectors do not belong together, are of an encoder of another split or seed (a
+    leak), or cannot be combined, and where a list is to be chosen from without a validation part.
     """
     crossed = method.train_vectors == "cross_fitted" and method.classifier != "argmax"
     data, anew, crosswise = read_sources(source, refit, folds if crossed else (), method)
     known = systems_of(method.classifier, labels, method.early)
+
+    def vectors_of(system):
+        return learned_from(system, data.stores, method.train_vectors)
+
     rows = Rows(data.turns[data.asked], data.parts[data.asked], data.labels[data.asked], data.classes)
     if method.classifier == "argmax":
         answers = decide(known, data, anew)
     else:
-        check_widths(known, (crosswise or [data])[0].embeddings)
+        check_widths(known, data.embeddings)
         answers = train(
             known,
-            lambda kind: tasks(kind, method.train_vectors, data, anew, crosswise),
+            lambda kind, train_vectors: tasks(kind, train_vectors, data, anew, crosswise),
+            vectors_of,
             rows,
             method,
             len(crosswise),
@@ -67,8 +72,10 @@ def classify(source, labels, method, output, refit=None, folds=()):
     found = {}
     title = f"classify {method.classifier}"
     for system, chosen, prediction in tqdm(answers, total=len(known), desc=title, unit="system"):
-        calibration = calibrated(prediction, rows, method.decides and not crosswise)
+        averaged = vectors_of(system) == "cross_fitted" and system.learns
+        calibration = calibrated(prediction, rows, method.decides and not averaged)
         found[system] = tabulate(system, prediction, rows, chosen, data.encoders, calibration)
+        found[system][1]["train_vectors"] = vectors_of(system) if system.learns else ""
     for note, count in Counter(note for _, said in found.values() for note in said["notes"]).items():
         log.warning("%d of %d systems on %s, seed %s: %s", count, len(known), data.split, method.seed, note)
     others = [*([anew] if anew else []), *crosswise]
@@ -96,7 +103,7 @@ def read_sources(source, refit, folds, method):
             {modality: each.embeddings[modality] for modality in MODALITIES if modality in each.embeddings},
             each.split,
             method.seed,
-            embeddings=method.classifier != "argmax" and not (folds and each is source),
+            embeddings=method.classifier != "argmax",
         )
         for each in sources
     )
@@ -105,6 +112,14 @@ def read_sources(source, refit, folds, method):
     if data.left_out:
         log.warning("%d turns of %s left out: a modality has no clip of them", len(data.left_out), data.split)
     return data, others[0] if refit else None, others[bool(refit) :]
+
+
+def learned_from(system, stores, train_vectors):
+    """The kind of training vectors of a system: of frozen encoders alone the training part, for their vectors know no label
+    and what their probes say of it comes from others; else `train_vectors`. stores: {modality: what describes its encoder}.
+    """
+    frozen = all(stores[modality]["frozen"] == "true" for modality in system.modalities)
+    return "in_sample" if frozen else train_vectors
 
 
 def refuse_other_turns(data, others):

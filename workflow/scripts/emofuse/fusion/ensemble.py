@@ -20,7 +20,7 @@ class Method:
     """How a job classifies. classifier: argmax, or one that is named by its file. settings: its, of which a list holds
     candidates: of all combinations each system takes the one with the best WA in the validation part (of equals the better
     UA, then the first); empty for argmax. early: combinations of early fusion. train_vectors: in_sample, validation or
-    cross_fitted (see `train_vectors.tasks`), of no matter for argmax."""
+    cross_fitted (see `train_vectors.tasks`): what systems learn from of which an encoder is fine-tuned."""
 
     classifier: str
     settings: dict
@@ -55,18 +55,24 @@ class Rows:
         return self.parts == "val"
 
 
-def train(known, tasks_of, rows, method, voices):
+def train(known, tasks_of, learned_from, rows, method, voices):
     """Yield (system, chosen settings, Prediction) for the trained systems `known`, and after each those substituted for it.
 
-    tasks_of: kind -> Tasks. voices: how many cross-fitted encoders speak of each turn, 0 without cross-fitting.
+    learned_from: system -> the kind of training vectors. tasks_of: (kind, kind of training vectors) -> Tasks. voices: how
+    many cross-fitted encoders speak of each turn of which there are cross-fitted vectors.
     """
-    for kind in ("early", "late"):
-        of_kind = tasks_of(kind)
-        shared = [Distances(task.train) for task in of_kind]
-        for system in (system for system in known if system.kind == kind):
+    of_kind = {(s.kind, learned_from(s)): [] for kind in ("early", "late") for s in known if s.kind == kind}
+    for system in known:
+        if system.kind in ("early", "late"):
+            of_kind[system.kind, learned_from(system)].append(system)
+    for (kind, train_vectors), systems in of_kind.items():
+        tasks = tasks_of(kind, train_vectors)
+        shared = [Distances(task.train) for task in tasks]
+        for system in systems:
             # Other combinations make vectors that no other system has.
-            distances = shared if side_by_side(system) else [None] * len(of_kind)
-            ensemble = Ensemble(system, of_kind, distances, rows, method, voices)
+            distances = shared if side_by_side(system) else [None] * len(tasks)
+            spoken = voices if train_vectors == "cross_fitted" else 0
+            ensemble = Ensemble(system, tasks, distances, rows, method, spoken)
             settings = ensemble.learn(method.candidates)
             yield system, settings, ensemble.ask()
             for modality in system.modalities:

@@ -1,14 +1,12 @@
 """Says which vectors classifiers are trained on and which they are applied to: the three kinds of training vectors."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from emofuse.fusion.alignment import scale, softmax, temperatures
 from emofuse.runtime.errors import EmofuseError
-
-FOLDS = 5  # of a validation part that is learned from
+from emofuse.splits.speakers import speaker_folds
 
 
 @dataclass
@@ -62,6 +60,12 @@ def _in_sample(kind, data, refit):
 def _validation(kind, data):
     val, test = np.flatnonzero(data.parts == "val"), np.flatnonzero(data.parts == "test")
     folds = speaker_folds(data.labels[val], data.speakers[val], data.dialogs[val])
+    if not folds:
+        raise EmofuseError(
+            "train_vectors: 'validation' needs a validation part of two speakers or dialogs or more, with two turns of a"
+            " class or more: what is said of one has to be learned from others. Set train_vectors: in_sample, or another"
+            " validation rule."
+        )
     inside = [(val[learned], val[asked]) for learned, asked in folds]
     place = np.cumsum(data.asked) - 1
     return [
@@ -105,26 +109,3 @@ def _task(kind, data, learned, asked, warmth, answers):
         {modality: x[asked] for modality, x in vectors.items()},
         answers,
     )
-
-
-def speaker_folds(labels, speakers, dialogs):
-    """Pairs of row indices (learn, ask): whole speakers in up to FOLDS parts of like classes, each asked once.
-
-    labels: (n,) class indices; speakers, dialogs: (n,) names. Whole dialogs where one speaker says all. A classifier that
-    has learned a speaker's way does better on that speaker's other dialogs than on anybody else, and would be chosen for
-    it. EmofuseError where there is but one speaker and one dialog.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    groups = speakers if len(np.unique(speakers)) > 1 else dialogs
-    count = min(FOLDS, len(np.unique(groups)), np.bincount(labels).max(initial=0))
-    if count < 2:
-        raise EmofuseError(
-            "train_vectors: 'validation' needs a validation part of two speakers or dialogs or more, with two turns of a"
-            " class or more: what is said of one has to be learned from others. Set train_vectors: in_sample, or another"
-            " validation rule."
-        )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")  # then some part lacks it
-        folds = list(StratifiedGroupKFold(count).split(labels, labels, groups))
-    return [(learned, asked) for learned, asked in folds if len(asked)]

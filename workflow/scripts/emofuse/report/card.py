@@ -24,15 +24,29 @@ VECTORS = {
     "weight trained; what they say of that part itself comes from a cross-validation over its speakers",
     "cross_fitted": "cross-fitted: classifiers learn on training turns, each embedded by an encoder trained without its "
     "session",
+    "frozen": "frozen: no encoder learns from a label, so classifiers learn on the whole training part",
 }
 FITTED_ON = {
     "in_sample": "the training part",
     "validation": "the validation part",
     "cross_fitted": "held-out training turns",
+    "frozen": "the training part",
 }
 # What `protocol_card` puts into words; any other fact stands on the card as it is.
 IN_WORDS = (
-    *("classes", "class_set", "subset", "refit", "train_vectors", "seeds", "choices", "leaks", "final_system"),
+    *(
+        "classes",
+        "class_set",
+        "subset",
+        "refit",
+        "train_vectors",
+        "frozen",
+        "trained",
+        "seeds",
+        "choices",
+        "leaks",
+        "final_system",
+    ),
     *("classifiers", "sessions"),
 )
 
@@ -41,8 +55,9 @@ def protocol_card(facts, splits):
     """The card of one protocol, [(name, [lines])].
 
     splits: paths of its split files. facts: what the config says: 'classes' {class: [raw labels]}, 'class_set' (its name or
-    ''), 'subset', 'refit' (bool), 'train_vectors', 'seeds', 'choices' ({modality: 'validation' or 'test'} where
-    the encoder was chosen), 'leaks' ({name: sentence} of those made), 'final_system' (the config's),
+    ''), 'subset', 'refit' (bool), 'train_vectors' (or 'frozen', where all encoders are), 'frozen' ({modality: [names]} of
+    those encoders), 'trained' (modalities of those that are fine-tuned), 'seeds', 'choices' ({modality: 'validation' or
+    'test'} where the encoder was chosen), 'leaks' ({name: sentence} of those made), 'final_system' (the config's),
     'classifiers' ({name: settings}), 'sessions', and any further ones, shown in the order given: a text, a number, a list,
     or {name: setting} where a setting may be such a dict again.
     """
@@ -76,7 +91,7 @@ def protocol_card(facts, splits):
                 " train on four" + (", as this run does" if sessions == [4] else ": compare with that in mind")
             ],
         ),
-        ("Vectors", [VECTORS[facts["train_vectors"]]]),
+        ("Vectors", [VECTORS[facts["train_vectors"]], *_frozen(facts)]),
         ("Chosen", chosen_on(facts, folds)),
         ("Classifiers", _lines(facts["classifiers"])),
         ("Seeds", [", ".join(map(str, facts["seeds"]))]),
@@ -105,6 +120,16 @@ def run_card(facts, splits):
     return merged
 
 
+def _frozen(facts):
+    """Which encoders are frozen, where others are not."""
+    if not facts["frozen"] or not facts["trained"]:
+        return []
+    named = ", ".join(
+        f"{MODALITY_TITLES[modality]} {' or '.join(names)}" for modality, names in facts["frozen"].items()
+    )
+    return [f"frozen encoders ({named}) learn from no label: systems of these alone learn on the whole training part"]
+
+
 def chosen_on(facts, folds):
     """What was chosen or fitted on what, as lines."""
     rules = {rule for rule, _ in folds.values()}
@@ -124,7 +149,7 @@ def chosen_on(facts, folds):
     }
     fitted = "training and validation part" if facts["refit"] else FITTED_ON[facts["train_vectors"]]
     return [
-        f"epoch: {epoch}",
+        f"epoch: {epoch if facts['trained'] else 'none, for no encoder is trained'}",
         *(encoders or ["encoders: fixed in the config"]),
         f"classifier settings: {'on validation, for each system and fold' if listed else 'fixed in the config'}",
         f"final system: {final.get(facts['final_system'], 'fixed in the config: ' + facts['final_system'])}",

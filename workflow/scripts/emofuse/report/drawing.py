@@ -30,9 +30,9 @@ def make_figures(splits, histories, embeddings, pca_split, evaluation, folder, m
 
     splits: paths of the protocol's split files. histories: paths .../{modality}/{encoder}/{split}/seed{seed}/history.parquet.
     embeddings: paths of the embedding files of fold `pca_split` and one seed, one a modality. evaluation: the folder
-    evaluation/<protocol>. classes: class names in order.
+    evaluation/<protocol>. modalities: {modality: whether its encoder is, or may be, fine-tuned}. classes: class names in order.
     """
-    folder = Path(folder)
+    folder, trained = Path(folder), [modality for modality, learns in modalities.items() if learns]
     with matplotlib.rc_context(STYLE):
         tests = read_test(evaluation, "scores")
         drawn = {
@@ -42,7 +42,7 @@ def make_figures(splits, histories, embeddings, pca_split, evaluation, folder, m
             "reliability": draw_reliability(read_frame(evaluation, "reliability")),
         }
         runs = read_histories(histories)
-        for modality in modalities:
+        for modality in trained:
             drawn[LOSS_FIGURES[modality]] = draw_loss(runs[runs["modality"] == modality])
             drawn[ACCURACY_FIGURES[modality]] = draw_accuracy(runs[runs["modality"] == modality])
         fold = read_spaces(embeddings, splits, pca_split)
@@ -56,7 +56,7 @@ def make_figures(splits, histories, embeddings, pca_split, evaluation, folder, m
             title = f"{title}, {split_title(pca_split)}".capitalize()
             drawn[name] = draw_pca(vectors, fold.parts, fold.truth, classes, title)
         drawn["figure12"] = draw_confusion(read_test(evaluation, "confusion"), classes)
-        for name in figure_names(modalities):
+        for name in figure_names(modalities, trained):
             save(drawn[name], folder, name)
 
 

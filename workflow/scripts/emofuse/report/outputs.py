@@ -74,12 +74,14 @@ def run_table_names(protocols):
     return [PROTOCOLS_TABLE] if len(list(protocols)) > 1 else []
 
 
-def figure_names(modalities):
-    """Names of the figures of a run, in reading order; those of a modality that is not in the run are not made."""
+def figure_names(modalities, trained=MODALITY_TITLES):
+    """Names of the figures of a run, in reading order; those of a modality that is not in the run are not made, nor training
+    curves of one whose encoder is not among those `trained`."""
     present = [modality for modality in MODALITY_TITLES if modality in set(modalities)]
+    curves = [modality for modality in present if modality in set(trained)]
     names = ["systems", "intervals", "figure01"]
-    for figures in (LOSS_FIGURES, ACCURACY_FIGURES, PCA_FIGURES):
-        names += [figures[modality] for modality in present]
+    for figures, of in ((LOSS_FIGURES, curves), (ACCURACY_FIGURES, curves), (PCA_FIGURES, present)):
+        names += [figures[modality] for modality in of]
     if len(present) > 1:
         names.append("figure11")
     return [*names, "figure12", "reliability"]

@@ -26,6 +26,10 @@ def read_histories(paths):
         frames.append(
             frame.assign(modality=modality, encoder=encoder, split=split, seed=int(seed.removeprefix("seed")))
         )
+    if not frames:  # of frozen encoders there are none
+        return pd.DataFrame(
+            columns=["step", "epoch", "part", "loss", "wa", "ua", "modality", "encoder", "split", "seed"]
+        )
     return pd.concat(frames, ignore_index=True)
 
 

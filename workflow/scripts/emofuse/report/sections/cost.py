@@ -27,7 +27,7 @@ def steps(benchmarks, trainings):
     for folder in map(Path, benchmarks):
         for path in sorted(folder.rglob("*.tsv")):
             place = path.relative_to(folder)
-            if place.parts[0] in ("fine_tune", "embed") and path.stem not in trained:
+            if place.parts[0] in ("fine_tune", "embed", "fit_probe") and path.stem not in trained:
                 continue
             rule = rules.setdefault(place.parts[0] if len(place.parts) > 1 else place.stem, [])
             with open(path, encoding="utf-8", newline="") as file:

@@ -28,8 +28,9 @@ def setup(models, turns, class_of, scores, choices):
     for (modality, encoder), group in models["encoders"].items():
         first = group[0]
         precision = " and ".join(sorted({training["precision"] for training in group}))
+        ways = f"frozen, {len(group)} probes" if first["frozen"] else f"{len(group)} trained in {precision}"
         text = [
-            f"{encoder}, {first['parameters']:,} parameters, {len(group)} trained in {precision}; embedded in fp32",
+            f"{encoder}, {first['parameters']:,} parameters, {ways}; embedded in fp32",
             settings_text(first["settings"]),
         ]
         lines.append((f"{MODALITY_TITLES[modality].capitalize()} encoder", text))
@@ -105,7 +106,7 @@ def read_choices(choices, stores, selection, folds):
 
 
 def read_models(trainings):
-    """Every fine-tuned model: {'encoders': {(modality, encoder): [its training.json, ...]}, 'rows': all of them}."""
+    """Every fine-tuned model and probe: {'encoders': {(modality, encoder): [its training.json, ...]}, 'rows': all of them}."""
     rows = []
     for path in map(Path, trainings):
         rows.append({**read_json(path), "split": path.parts[-3]})
@@ -116,5 +117,6 @@ def read_models(trainings):
         encoders.setdefault((row["modality"], row["encoder"]), []).append(row)
         row["title"] = MODALITY_TITLES[row["modality"]]
         row["split"] = split_title(row["split"])
+        row["best_epoch"] = "–" if row["best_epoch"] is None else row["best_epoch"]
         row["chosen_on"] = PART_TITLES.get(row["chosen_on"], "–")
     return {"encoders": encoders, "rows": rows}

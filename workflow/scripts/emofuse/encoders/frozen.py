@@ -1,0 +1,117 @@
+"""Writes the vectors of a frozen encoder, once for all folds: a pretrained network, a feature set, or a file's."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from tqdm import tqdm
+
+from emofuse.clips.files import clip_path, read_manifests, require_whole_clips
+from emofuse.encoders.fitness import check_small
+from emofuse.encoders.hub import RECORD, check_download
+from emofuse.encoders.inference import apply
+from emofuse.encoders.inputs import TurnDataset, make_inputs
+from emofuse.encoders.model import EmotionClassifier, load_pretrained
+from emofuse.encoders.outside import read_vectors
+from emofuse.encoders.stores import vectors, why_left_out
+from emofuse.media.wav import read_clip
+from emofuse.runtime import kinds
+from emofuse.runtime.devices import describe_device, device_errors, prepare_device
+from emofuse.runtime.errors import EmofuseError, listing
+from emofuse.runtime.store import read_parquet, write_parquet
+
+FEATURES = "encoders/features"
+
+
+def embed_frozen(turns, encoder, data, machine, threads, drop, output):
+    """Write the vectors of a frozen encoder: a row for each turn of the corpus that has one, in turn order: turn_id and
+    embedding (a fixed-size list of float32).
+
+    turns: path of turns.parquet. encoder: `settings.Encoder`. data: `settings.Data` without a split. machine: {device,
+    workers}. drop: whether turns that a file of vectors lacks are left out. Metadata: modality, encoder, model, revision,
+    pooling, checkpoint (sha256 of the vectors), parameters, frozen ('true') and left_out (JSON: turn -> why it has none).
+    No label is read.
+    """
+    settings = encoder.settings
+    corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()
+    manifest = read_manifests(data.manifests)
+    left_out = {turn: why_left_out(manifest[turn]) for turn in corpus if manifest[turn]["status"] != "ok"}
+    found = {"model": "", "revision": "", "pooling": "", "parameters": 0}
+    if "vectors" in settings:
+        left_out, embedding = read_vectors(settings["vectors"], corpus, left_out, f"{encoder.key}.vectors", drop)
+        found |= {"model": settings["vectors"]}
+    else:
+        usable = [turn for turn in corpus if turn not in left_out]
+        require_whole_clips(data.clips, encoder.modality, usable, manifest)
+        made_by = _features if "features" in settings else _network
+        embedding, said = made_by(encoder, data, usable, manifest, machine, threads)
+        found |= said
+    usable = [turn for turn in corpus if turn not in left_out]
+    if faulty := [turn for turn, row in zip(usable, embedding, strict=True) if not np.isfinite(row).all()]:
+        raise EmofuseError(f"{encoder.key}: it gives vectors that are not finite for:\n{listing(faulty)}")
+    found["checkpoint"] = hashlib.sha256(embedding.tobytes()).hexdigest()
+    table = pa.table({"turn_id": pa.array(usable, pa.string()), "embedding": vectors(embedding)})
+    metadata = {
+        "modality": encoder.modality,
+        "encoder": encoder.name,
+        "frozen": "true",
+        "left_out": json.dumps(left_out),
+    }
+    write_parquet(output, table, metadata | {key: str(value) for key, value in found.items()})
+
+
+def _network(encoder, data, turns, manifest, machine, threads):
+    """float32 (n, width) of the turns by a pretrained network, and what the store says of it."""
+    settings = encoder.settings
+    device = prepare_device(machine["device"], threads, deterministic=True)
+    print(describe_device(device, "fp32", machine["workers"]))
+    download = check_download(encoder.folder) if (Path(encoder.folder) / RECORD).exists() else None
+    backbone, processor = load_pretrained(encoder.folder, encoder.modality, f"{encoder.key}.model")
+    inputs = make_inputs(encoder.modality, processor, backbone.config, settings)
+    check_small(inputs, data.small, encoder.key)
+    model = EmotionClassifier(backbone, 1, settings["pooling"], 0.0, getattr(inputs, "pixels", None))
+    with device_errors(f"End what else uses it and run again, or lower {encoder.key}.eval_batch_size."):
+        embedding, _ = apply(
+            model.to(device),
+            TurnDataset(inputs, data.clips, encoder.modality, turns, manifest),
+            settings["eval_batch_size"],
+            machine["workers"],
+            f"embed {encoder.modality}",
+        )
+    return embedding, {
+        "model": settings["model"],
+        "revision": download["commit"] if download else "",
+        "pooling": settings["pooling"],
+        "parameters": sum(p.numel() for p in backbone.parameters()),
+    }
+
+
+def _features(encoder, data, turns, manifest, machine, threads):
+    """The same by a feature set."""
+    name = encoder.settings["features"]
+    torch.set_num_threads(threads)
+    sounds = Sounds(name, f"{encoder.key}.features", data.clips, turns, manifest)
+    loader = torch.utils.data.DataLoader(sounds, batch_size=None, num_workers=machine["workers"])
+    embedding = np.stack([vector.numpy() for vector in tqdm(loader, name, unit="turn")])
+    return embedding, {"model": name}
+
+
+class Sounds(torch.utils.data.Dataset):
+    """Feature vectors (width,) float32 of turns by number, each of the whole turn."""
+
+    def __init__(self, name, key, clips, turns, manifest):
+        """name: of the feature set. key: of the config, for messages. clips: folder of all clips. manifest: turn -> row."""
+        try:
+            self.vector_of = kinds.load(FEATURES, name).make()
+        except EmofuseError as error:
+            raise EmofuseError(f"{key}: {name}: {error}") from error
+        self.clips = [(clip_path(clips, "audio", turn), int(manifest[turn]["frames"])) for turn in turns]
+
+    def __len__(self):
+        return len(self.clips)
+
+    def __getitem__(self, index):
+        return torch.from_numpy(self.vector_of(read_clip(*self.clips[index]).astype(np.float32) / 32_768))
