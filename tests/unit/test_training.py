@@ -16,6 +16,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast, TrainerCallba
 from emofuse.clips.files import COLUMNS
 from emofuse.encoders import model as encoders
 from emofuse.encoders import resuming
+from emofuse.encoders import trainer as trainers
 from emofuse.encoders import training as fine_tuning
 from emofuse.encoders.embedding import embed
 from emofuse.encoders.fitness import WORDS as COMMON
@@ -40,6 +41,13 @@ SETTINGS = {
     "weight_decay": 0.01,
     "warmup": 0,
     "dropout": 0.1,
+    "schedule": "linear",
+    "layer_decay": 1.0,
+    "freeze_layers": 0,
+    "layer": "last",
+    "patience": None,
+    "class_weights": "none",
+    "label_smoothing": 0.0,
     "max_tokens": 16,
     "markers": "keep",
 }
@@ -47,6 +55,7 @@ TRAINING = {"threads": 1, "logging_steps": 2, "compile": False, "deterministic":
 MACHINE = {
     "device": "cpu",
     "loader_workers": 0,
+    "jobs_per_gpu": 1,
     "gradient_checkpointing": False,
     "checkpoint_minutes": 0,
 }
@@ -191,13 +200,13 @@ def interrupt(corpus, output, monkeypatch, step=8):
             if state.global_step == step:
                 raise Killed
 
-    original = fine_tuning.LengthGroupedTrainer.__init__
+    original = trainers.LengthGroupedTrainer.__init__
 
     def with_kill(self, callbacks, **arguments):
         original(self, callbacks=[*callbacks, Kill()], **arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fine_tuning.LengthGroupedTrainer, "__init__", with_kill)
+        patch.setattr(trainers.LengthGroupedTrainer, "__init__", with_kill)
         with pytest.raises(Killed):
             fine_tune(corpus, output)
     assert not output.exists()
@@ -239,7 +248,7 @@ def test_a_state_is_written_no_more_often_than_minutes_of_work_are_worth(
     corpus, trained, tmp_path, monkeypatch, capsys
 ):
     seldom = resuming.BestEpoch.__init__
-    monkeypatch.setattr(resuming.BestEpoch, "__init__", lambda self, minutes: seldom(self, 5))
+    monkeypatch.setattr(resuming.BestEpoch, "__init__", lambda self, *_: seldom(self, 5))
     assert interrupt(corpus, tmp_path / "encoder", monkeypatch, step=14) == []
     assert same(trained[1], fine_tune(corpus, tmp_path / "encoder"))
     assert "resuming from" not in capsys.readouterr().out

@@ -59,9 +59,19 @@ rule make_split:
         "../scripts/make_split.py"
 
 
+def reading_threads():
+    """CPUs that a job asks for which reads clips beside its computation; with `auto` it makes do with fewer."""
+    workers = config["training"]["loader_workers"]
+    return config["training"]["threads"] + (4 if workers == "auto" else workers)
+
+
 def proof_settings(encoders):
     """What a proof depends on of the settings of some encoders: not how they are trained."""
-    keys = ("eval_windows", "markers", "max_seconds", "max_tokens", "mirror", "pooling", "stride")
+    keys = (
+        *("eval_windows", "freeze_convolutions", "freeze_layers", "layer", "layer_decay", "markers"),
+        *("mask_feature_length", "mask_feature_prob", "mask_time_length", "mask_time_prob"),
+        *("max_seconds", "max_tokens", "mirror", "pooling", "stride"),
+    )
     return [
         {
             "modality": modality,
@@ -140,13 +150,14 @@ rule fine_tune:
         "results/<corpus>/<run>/benchmarks/fine_tune/{modality}_{encoder}_{split}_seed{seed}.tsv"
     conda:
         "../../envs/emofuse.yaml"
-    threads: config["training"]["threads"] + config["training"]["loader_workers"]
+    threads: reading_threads()
     resources:
         mem_mb=16000,
         runtime=480,
         gpu=0 if config["training"]["device"] == "cpu" else 1,
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
+        jobs_per_gpu=config["training"]["jobs_per_gpu"],
         gradient_checkpointing=int(config["training"]["gradient_checkpointing"]),
         checkpoint_minutes=config["training"]["checkpoint_minutes"],
     params:
@@ -179,13 +190,14 @@ rule embed:
         "results/<corpus>/<run>/benchmarks/embed/{modality}_{encoder}_{split}_seed{seed}.tsv"
     conda:
         "../../envs/emofuse.yaml"
-    threads: config["training"]["threads"] + config["training"]["loader_workers"]
+    threads: reading_threads()
     resources:
         mem_mb=16000,
         runtime=120,
         gpu=0 if config["training"]["device"] == "cpu" else 1,
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
+        jobs_per_gpu=config["training"]["jobs_per_gpu"],
     params:
         code=lambda w: fingerprint("embed", *plan.pooling_code([(w.modality, w.encoder)])),
         clips=lambda w: plan.read_root(w.modality),

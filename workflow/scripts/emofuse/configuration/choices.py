@@ -43,7 +43,7 @@ def check_choices(config):
             if label in owner:
                 problems.append(f"classes: the label '{label}' is in both '{owner[label]}' and '{name}'")
             owner[label] = name
-    problems += _validation_problems(config)
+    problems += _validation_problems(config) + _patience_problems(config)
     if problems:
         raise EmofuseError("the config does not fit together:\n" + listing(problems))
 
@@ -127,6 +127,24 @@ def _validation_problems(config):
             problems.append(
                 f"protocols: '{protocol}' has a validation part of its own; set validation.rule: previous_session"
             )
+    return problems
+
+
+def _patience_problems(config):
+    """Encoders of the run whose `patience` could end no training."""
+    problems = []
+    for modality, names in candidates(config).items():
+        for name in names:
+            settings, key = config["encoders"].get(modality, {}).get(name, {}), f"encoders.{modality}.{name}.patience"
+            if settings.get("patience") is None:
+                continue
+            if config["validation"]["rule"] == "none":
+                problems.append(f"{key}: with validation.rule 'none' no epoch can be the best; set it to null")
+            elif settings["patience"] > settings["epochs"] - 2:
+                problems.append(
+                    f"{key}: the first of {settings['epochs']} epochs and {settings['patience']} more are all of them, so no"
+                    " training would end earlier; lower it, or set it to null"
+                )
     return problems
 
 
