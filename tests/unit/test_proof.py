@@ -16,11 +16,10 @@ from emofuse.encoders.inputs import make_inputs
 from emofuse.encoders.model import EmotionClassifier, load_pretrained
 from emofuse.runtime.errors import EmofuseError
 
-PLAIN = {"layer": "last", "layer_decay": 1.0, "freeze_layers": 0}
 SETTINGS = {
-    "text": {"pooling": "cls", "max_tokens": 512, "markers": "keep", **PLAIN},
-    "audio": {"pooling": "mean", "max_seconds": 1, **PLAIN},
-    "video": {"pooling": "mean", "stride": 2, "eval_windows": 2, "mirror": 0.5, **PLAIN},
+    "text": {"pooling": "cls", "max_tokens": 512, "markers": "keep"},
+    "audio": {"pooling": "mean", "max_seconds": 1},
+    "video": {"pooling": "mean", "stride": 2, "eval_windows": 2, "mirror": 0.5},
 }
 
 

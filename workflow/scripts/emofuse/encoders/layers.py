@@ -19,8 +19,8 @@ def set_up(backbone, settings, key):
     mask(backbone, {name: settings[name] for name in MASKS if settings.get(name) is not None}, key)
     if settings.get("freeze_convolutions"):
         freeze_convolutions(backbone, key)
-    freeze, layer = settings["freeze_layers"], settings["layer"]
-    if freeze or layer != "last" or settings["layer_decay"] != 1:
+    freeze, layer = settings.get("freeze_layers", 0), settings.get("layer", "last")
+    if freeze or layer != "last" or settings.get("layer_decay", 1) != 1:
         top = len(_layers(backbone, key))
         for name, number in (("freeze_layers", freeze), ("layer", layer)):
             if number != "weighted" and number != "last" and number > top:
@@ -121,10 +121,11 @@ class LayerStates:
 
         return hook
 
-    def take(self):
-        """The states (W, T, width) below the first layer and after each one, of the last pass; they are forgotten here."""
+    def take(self, last):
+        """The states (W, T, width) below the first layer and after each one, of the last pass, which are forgotten here. last:
+        what the backbone made of them, for a pass in which every layer was skipped."""
         states, self.states, self.listening = self.states, {}, False
-        taken = [states[0]]
+        taken = [states.get(0, last)]
         for number in range(1, len(self.layers) + 1):
             taken.append(states.get(number, taken[-1]))
         return taken
@@ -132,13 +133,14 @@ class LayerStates:
 
 def mask(backbone, masks, key):
     """Set SpecAugment's masks, those of MASKS that are given, in the config of a speech backbone, before it is trained."""
-    config, kind = backbone.config, type(backbone).__name__
     if not masks:
         return
     if not hasattr(backbone, "_mask_hidden_states"):
         raise EmofuseError(
-            f"{key}.{next(iter(masks))}: {kind} masks nothing in training, as wav2vec 2.0, HuBERT and WavLM do; set it to null"
+            f"{key}.{next(iter(masks))}: {type(backbone).__name__} masks nothing in training, as wav2vec 2.0, HuBERT and WavLM"
+            " do; set it to null"
         )
+    config = backbone.config
     if not getattr(config, "apply_spec_augment", True):  # what is not named stays without a mask
         config.mask_time_prob = config.mask_feature_prob = 0.0
     for name, value in masks.items():

@@ -71,7 +71,7 @@ class EmotionClassifier(nn.Module):
         """The states (W, T, width) to pool, after a pass of the backbone whose last are `last`."""
         if self.layer == "last":
             return last
-        states = self._states.take()
+        states = self._states.take(last)
         if self.layer != "weighted":
             return states[self.layer]
         return sum(weight * each.float() for weight, each in zip(self.mixture.softmax(0), states, strict=True))

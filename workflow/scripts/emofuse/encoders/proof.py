@@ -57,7 +57,7 @@ def _check(modality, encoder, model, small, settings):
     check_small(inputs, small, key)
     set_up(backbone, settings, key)
     pixels = getattr(inputs, "pixels", None)
-    classifier = EmotionClassifier(backbone, 2, settings["pooling"], 0.1, pixels, settings["layer"])
+    classifier = EmotionClassifier(backbone, 2, settings["pooling"], 0.1, pixels, settings.get("layer", "last"))
     prove(classifier, inputs, modality, key, f"End what else uses it, or take a smaller encoder than {key}.")
     return {
         "encoder": f"{modality}.{encoder}",
