@@ -134,9 +134,9 @@ def _patience_problems(config):
     """Encoders of the run whose `patience` could end no training."""
     problems = []
     for modality, names in candidates(config).items():
-        for name in names:
-            settings, key = config["encoders"].get(modality, {}).get(name, {}), f"encoders.{modality}.{name}.patience"
-            if settings.get("patience") is None:
+        for name, settings in config["encoders"].get(modality, {}).items():
+            key = f"encoders.{modality}.{name}.patience"
+            if name not in names or settings.get("patience") is None:
                 continue
             if config["validation"]["rule"] == "none":
                 problems.append(f"{key}: with validation.rule 'none' no epoch can be the best; set it to null")

@@ -30,7 +30,7 @@ def setup(models, turns, class_of, scores, choices):
         precision = " and ".join(sorted({training["precision"] for training in group}))
         text = [
             f"{encoder}, {first['parameters']:,} parameters, {len(group)} trained in {precision}; embedded in fp32",
-            settings_text(first["settings"]),
+            settings_text({key: value for key, value in first["settings"].items() if value is not None}),
         ]
         lines.append((f"{MODALITY_TITLES[modality].capitalize()} encoder", text))
     for made in choices:
