@@ -224,7 +224,7 @@ def test_touched_files_run_nothing(finished):
     ("module", "old", "new", "expected"),
     [
         (
-            "encoders/training",
+            "encoders/trainer",
             "logging_nan_inf_filter=False",
             "logging_nan_inf_filter=True",
             trained(*MODALITIES),
