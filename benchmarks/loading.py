@@ -39,8 +39,8 @@ TRAINING = {
 def main(arguments=None):
     """Write the turns, train each kind in turn several times, print the medians."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--turns", type=int, default=96, help="turns of each modality, a third of which trains (96)")
-    parser.add_argument("--epochs", type=int, default=10, help="epochs of a training, with their validations (10)")
+    parser.add_argument("--turns", type=int, default=24, help="turns of each modality, a third of which trains (24)")
+    parser.add_argument("--epochs", type=int, default=6, help="epochs of a training, with their validations (6)")
     parser.add_argument("--repeats", type=int, default=5, help="trainings of each kind (5)")
     options = parser.parse_args(arguments)
     answers.EPOCHS = options.epochs
