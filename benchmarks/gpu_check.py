@@ -110,7 +110,7 @@ def _case(name, modality, config, options, folder, clips, decode):
         "decode": decode,
         "device": options.device,
         "threads": 1 if options.small else None,
-        "workers": 0 if options.small else config["training"]["loader_workers"],
+        "workers": 0 if options.small else speed.loader_workers(config["training"]),
         "tiny": options.small,
         "steps": max(1, options.steps // (2 if modality == "video" else 1)),
         "warmup": 4,

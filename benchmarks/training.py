@@ -27,7 +27,11 @@ from emofuse.corpora.class_sets import CLASS_SETS
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DEFAULTS = {"dropout": 0.1, "markers": "keep"}  # of the config's schema
+DEFAULTS = {
+    "dropout": 0.1, "markers": "keep", "schedule": "linear", "layer_decay": 1.0, "freeze_layers": 0, "layer": "last",
+    "patience": None, "class_weights": "none", "label_smoothing": 0.0,
+}  # fmt: skip  # of the config's schema
+LOADER_WORKERS = 4  # what `auto` has where CPUs are not short
 CORPUS_TURNS = 10_039
 PASSED_ON = ("device", "threads", "workers", "tiny", "steps", "warmup")  # options that are part of a case
 
@@ -81,7 +85,7 @@ def main():
 
 
 def _options(encoders, training):
-    workers, threads = training["loader_workers"], training["threads"]
+    workers, threads = loader_workers(training), training["threads"]
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -106,6 +110,11 @@ def _options(encoders, training):
     ):  # fmt: skip
         parser.add_argument(flag, help=text, **settings)
     return parser.parse_args()
+
+
+def loader_workers(training):
+    """Loader processes of the config."""
+    return LOADER_WORKERS if training["loader_workers"] == "auto" else training["loader_workers"]
 
 
 def _positive(text):

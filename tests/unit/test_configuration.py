@@ -257,6 +257,40 @@ def test_refit_needs_a_validation_part(config):
     assert "validation.refit" in choices(config | FIXED)
 
 
+def test_patience_must_be_able_to_end_a_training(config):
+    encoder = config["encoders"]["text"]["bert"]
+    encoder |= {"patience": 3, "epochs": 5}
+    check_choices(config)
+    encoder["epochs"] = 4
+    assert "encoders.text.bert.patience: the first of 4 epochs and 3 more are all of them" in choices(config)
+    encoder["epochs"] = 20
+    config["validation"]["rule"] = "none"
+    assert "encoders.text.bert.patience: with validation.rule 'none' no epoch can be the best" in choices(
+        config | FIXED
+    )
+    config["validation"]["rule"] = "test"  # the epoch is chosen there, as allow_leaks must say
+    config["allow_leaks"] = ["epoch_on_test"]
+    check_choices(config | FIXED)
+
+
+@pytest.mark.parametrize(
+    ("modality", "name", "key", "value"),
+    [
+        ("text", "bert", "freeze_convolutions", True),
+        ("video", "videomae", "mask_time_prob", 0.1),
+        ("text", "bert", "layer", 0),
+        ("text", "bert", "layer_decay", 0),
+        ("text", "bert", "schedule", "polynomial"),
+        ("text", "bert", "label_smoothing", 1),
+        ("audio", "wav2vec2", "mask_time_length", 0),
+    ],
+)
+def test_knobs_that_mean_nothing_are_refused(config, modality, name, key, value):
+    config["encoders"][modality][name][key] = value
+    with pytest.raises(EmofuseError, match=rf"encoders\.{modality}\.{name}.*{key}|{key}.*encoders"):
+        check_config(config, SCHEMA)
+
+
 def test_figure_fold_must_be_a_fold(config):
     config["corpus"]["sessions"] = [1, 2, 3]
     assert "figure_fold: session 5 is not in corpus.sessions" in choices(config)

@@ -43,7 +43,7 @@ def changed(tree, path, old, new):
 
 
 def test_edited_module_reaches_the_scripts_that_import_it(tree):
-    hit = changed(tree, "emofuse/encoders/training.py", "logging_nan_inf_filter=False", "logging_nan_inf_filter=True")
+    hit = changed(tree, "emofuse/encoders/trainer.py", "logging_nan_inf_filter=False", "logging_nan_inf_filter=True")
     assert hit == {"fine_tune"}
 
 
@@ -56,7 +56,7 @@ def test_module_imported_by_a_module_counts(tree):
 def test_comment_docstring_and_layout_do_not_count(tree):
     assert changed(tree, "emofuse/encoders/training.py", '"""Peak memory in MB:', '"""The peak memory in MB:') == set()
     assert (
-        changed(tree, "emofuse/encoders/training.py", "# a loss that is not a number must show", "# shows nan") == set()
+        changed(tree, "emofuse/encoders/trainer.py", "# a loss that is not a number must show", "# shows nan") == set()
     )
     assert changed(tree, "fine_tune.py", "with job(", "\n\nwith job(") == set()
 

@@ -340,6 +340,7 @@ def test_a_network_is_embedded_as_it_is(sounds, tmp_path):
         "model": str(tmp_path / "wav2vec2"),
         "frozen": True,
         "pooling": "mean",
+        "layer": "last",
         "eval_batch_size": 2,
         "max_seconds": 10,
     }

@@ -37,11 +37,11 @@ os.waitpid(child, 0)
 class Job:
     """A process that leases a GPU, says so in its log, runs some more code and goes on until it may end."""
 
-    def __init__(self, folder, number, of, pause, then):
+    def __init__(self, folder, number, of, pause, then, jobs):
         code = (
             "import os, sys\n"
             "from emofuse.runtime.gpus import lease_gpu\n"
-            f"lease_gpu('auto', {of!r}, {str(folder)!r}, {pause})\n"
+            f"lease_gpu('auto', {of!r}, {str(folder)!r}, {pause}, {jobs})\n"
             f"{then}\n"
             "print('runs on', os.environ['CUDA_VISIBLE_DEVICES'])\n"
             "sys.stdin.read()\n"
@@ -78,8 +78,8 @@ def start(tmp_path):
     """Starts jobs that share one folder of locks, and kills those that are left."""
     jobs = []
 
-    def start(of, pause=0.05, then=""):
-        jobs.append(Job(tmp_path, len(jobs), of, pause, then))
+    def start(of, pause=0.05, then="", share=1):
+        jobs.append(Job(tmp_path, len(jobs), of, pause, then, share))
         return jobs[-1]
 
     yield start
@@ -109,6 +109,36 @@ def test_four_jobs_on_two_gpus_run_two_at_a_time(start):
         running.pop(sorted(running)[served % len(running)]).end()
         served += 1
     assert served == 4
+
+
+def test_jobs_share_gpus_evenly_and_no_more_of_them_than_allowed(start):
+    jobs = [start([A, B], share=2) for _ in range(5)]
+    wait_until(lambda: sum(bool(job.gpu) for job in jobs) == 4 and any(job.waits for job in jobs))
+    assert sorted(job.gpu for job in jobs if job.gpu) == [A, A, B, B]
+    waiting = next(job for job in jobs if job.waits)
+    assert "all 2 leases of every GPU (2)" in waiting.log.read_text()
+    next(job for job in jobs if job.gpu == B).end()
+    wait_until(lambda: waiting.gpu)
+    assert waiting.gpu == B
+
+
+def test_the_emptiest_gpu_comes_first_whichever_slots_are_taken(start):
+    first, second, third = (start([gpu], share=2) for gpu in (A, A, B))
+    wait_until(lambda: first.gpu and second.gpu and third.gpu)
+    first.end()
+    second.end()
+    fourth = start([B, A], share=2)
+    wait_until(lambda: fourth.gpu)
+    assert fourth.gpu == A
+
+
+def test_a_job_that_shares_nothing_waits_for_the_first_slot(start):
+    sharing = start([A], share=2)
+    wait_until(lambda: sharing.gpu)
+    alone = start([A])
+    wait_until(lambda: alone.waits)
+    sharing.end()
+    wait_until(lambda: alone.gpu)
 
 
 def test_a_waiting_job_says_so(start):

@@ -135,8 +135,7 @@ def test_random_choices_depend_on_seed_epoch_and_turn_alone(tmp_path):
 
     def starts(seed, epoch):
         data = TurnDataset(reader, tmp_path, "audio", turns, manifest, np.zeros(3, np.int64), seed)
-        data.set_epoch(epoch)
-        return tuple(float(data[i]["windows"][0][0]) for i in (2, 0, 1))
+        return tuple(float(data[i, epoch]["windows"][0][0]) for i in (2, 0, 1))
 
     assert starts(0, 3) == starts(0, 3)
     assert len({start for seed, epoch in itertools.product((0, 1), (0, 1)) for start in starts(seed, epoch)}) == 12

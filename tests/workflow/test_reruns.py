@@ -164,7 +164,8 @@ def test_settings_that_change_no_result_run_nothing(finished):
             finished,
             "x.yaml",
             "training",
-            value={"loader_workers": 2, "device": "auto"} | {"gradient_checkpointing": True, "checkpoint_minutes": 9},
+            value={"loader_workers": "auto", "device": "auto", "jobs_per_gpu": 2}
+            | {"gradient_checkpointing": True, "checkpoint_minutes": 9},
         )
         == {}
     )
@@ -223,7 +224,7 @@ def test_touched_files_run_nothing(finished):
     ("module", "old", "new", "expected"),
     [
         (
-            "encoders/training",
+            "encoders/trainer",
             "logging_nan_inf_filter=False",
             "logging_nan_inf_filter=True",
             trained(*MODALITIES),

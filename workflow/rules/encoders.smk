@@ -67,9 +67,19 @@ rule make_split:
         "../scripts/make_split.py"
 
 
+def reading_threads():
+    """CPUs that a job asks for which reads clips beside its computation; with `auto` it makes do with fewer."""
+    workers = config["training"]["loader_workers"]
+    return config["training"]["threads"] + (4 if workers == "auto" else workers)
+
+
 def proof_settings(encoders):
     """What a proof depends on of the settings of some encoders: not how they are trained."""
-    keys = ("eval_windows", "features", "markers", "max_seconds", "max_tokens", "mirror", "pooling", "stride")
+    keys = (
+        *("eval_windows", "features", "freeze_convolutions", "freeze_layers", "layer", "layer_decay", "markers"),
+        *("mask_feature_length", "mask_feature_prob", "mask_time_length", "mask_time_prob"),
+        *("max_seconds", "max_tokens", "mirror", "pooling", "stride"),
+    )
     return [
         {
             "modality": modality,
@@ -79,7 +89,7 @@ def proof_settings(encoders):
             "settings": {key: settings[key] for key in keys if key in settings},
         }
         for modality, encoder in encoders
-        for settings in [config["encoders"][modality][encoder]]
+        for settings in [plan.encoders.settings(modality, encoder)]
         if "vectors" not in settings
     ]
 
@@ -156,13 +166,14 @@ rule fine_tune:
         modality=only(plan.encoders.named(frozen=False)),
     conda:
         "../../envs/emofuse.yaml"
-    threads: config["training"]["threads"] + config["training"]["loader_workers"]
+    threads: reading_threads()
     resources:
         mem_mb=16000,
         runtime=480,
         gpu=0 if config["training"]["device"] == "cpu" else 1,
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
+        jobs_per_gpu=config["training"]["jobs_per_gpu"],
         gradient_checkpointing=int(config["training"]["gradient_checkpointing"]),
         checkpoint_minutes=config["training"]["checkpoint_minutes"],
     params:
@@ -197,13 +208,14 @@ rule embed:
         modality=only(plan.encoders.named(frozen=False)),
     conda:
         "../../envs/emofuse.yaml"
-    threads: config["training"]["threads"] + config["training"]["loader_workers"]
+    threads: reading_threads()
     resources:
         mem_mb=16000,
         runtime=120,
         gpu=0 if config["training"]["device"] == "cpu" else 1,
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
+        jobs_per_gpu=config["training"]["jobs_per_gpu"],
     params:
         code=lambda w: fingerprint("embed", *plan.encoders.code((w.modality, w.encoder))),
         clips=lambda w: plan.read_root(w.modality),
@@ -225,13 +237,14 @@ rule embed_frozen:
         "results/<corpus>/<run>/benchmarks/embed_frozen/{modality}_{encoder}.tsv"
     conda:
         "../../envs/emofuse.yaml"
-    threads: config["training"]["threads"] + config["training"]["loader_workers"]
+    threads: reading_threads()
     resources:
         mem_mb=16000,
         runtime=240,
         gpu=lambda w: int(config["training"]["device"] != "cpu" and plan.encoders.is_network(w.modality, w.encoder)),
         device=config["training"]["device"],
         loader_workers=config["training"]["loader_workers"],
+        jobs_per_gpu=config["training"]["jobs_per_gpu"],
         on_missing=config["corpus"]["on_missing"],
     params:
         code=lambda w: fingerprint("embed_frozen", *plan.encoders.code((w.modality, w.encoder))),

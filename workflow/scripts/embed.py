@@ -4,19 +4,20 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"  # before Transformers is imported: encoders are local, compute nodes have no network
 
 from emofuse.encoders.embedding import embed
-from emofuse.encoders.settings import Data
+from emofuse.encoders.settings import Data, granted_workers
 from emofuse.runtime.gpus import lease_gpu
 from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
-    lease_gpu(snakemake.resources.device)
-    given = snakemake.input
+    given, params, resources = snakemake.input, snakemake.params, snakemake.resources
+    lease_gpu(resources.device, jobs=resources.jobs_per_gpu)
     embed(
         turns=given.turns,
-        data=Data(given.split, given.manifests, snakemake.params.clips),
+        data=Data(given.split, given.manifests, params.clips),
         folder=Path(given.encoder[0]).parent,
-        threads=snakemake.params.threads,
-        device=snakemake.resources.device,
-        workers=snakemake.resources.loader_workers,
+        threads=params.threads,
+        device=resources.device,
+        workers=granted_workers(resources.loader_workers, snakemake.threads, params.threads),
+        sharing=resources.jobs_per_gpu,
         output=snakemake.output[0],
     )

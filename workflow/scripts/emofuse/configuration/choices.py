@@ -54,7 +54,7 @@ def check_choices(config):
             if label in owner:
                 problems.append(f"classes: the label '{label}' is in both '{owner[label]}' and '{name}'")
             owner[label] = name
-    problems += _validation_problems(config)
+    problems += _validation_problems(config) + _patience_problems(config)
     if problems:
         raise EmofuseError("the config does not fit together:\n" + listing(problems))
 
@@ -100,6 +100,11 @@ def _encoder_problems(config, modality, name):
         problems.append(
             f"fusion.{modality}: there is no encoder '{name}' under encoders.{modality} ({remedy}){hint(name, 'null')}"
         )
+    for one in known if isinstance(name, dict) else {name} & known.keys():
+        if is_frozen(known[one]) and known[one].get("layer") == "weighted":
+            problems.append(
+                f"encoders.{modality}.{one}.layer: 'weighted' is learned, and a frozen encoder learns nothing; name a number"
+            )
     if "chosen" in known:
         problems.append(f"encoders.{modality}.chosen: 'chosen' stands for the encoder that was chosen; rename it")
     return problems
@@ -114,9 +119,7 @@ def _validation_problems(config):
         for key, value in settings.items()
         if isinstance(value, list) and len(value) > 1
     ]
-    if (
-        rule == "none" and any_frozen(config) and len(config["probe"]["C"]) > 1
-    ):  # a leak that is allowed chooses on test turns
+    if any_frozen(config) and len(config["probe"]["C"]) > 1:
         lists.append("probe.C")
     if rule in UNVALIDATED:
         without = f"with validation.rule '{rule}'"
@@ -142,6 +145,24 @@ def _validation_problems(config):
             problems.append(
                 f"protocols: '{protocol}' has a validation part of its own; set validation.rule: previous_session"
             )
+    return problems
+
+
+def _patience_problems(config):
+    """Encoders of the run whose `patience` could end no training."""
+    problems = []
+    for modality, names in candidates(config).items():
+        for name, settings in config["encoders"].get(modality, {}).items():
+            key = f"encoders.{modality}.{name}.patience"
+            if name not in names or settings.get("patience") is None:
+                continue
+            if config["validation"]["rule"] == "none":
+                problems.append(f"{key}: with validation.rule 'none' no epoch can be the best; set it to null")
+            elif settings["patience"] > settings["epochs"] - 2:
+                problems.append(
+                    f"{key}: the first of {settings['epochs']} epochs and {settings['patience']} more are all of them, so no"
+                    " training would end earlier; lower it, or set it to null"
+                )
     return problems
 
 

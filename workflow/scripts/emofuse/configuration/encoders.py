@@ -9,7 +9,7 @@ from emofuse.runtime import kinds
 
 # What vectors depend on where nothing is trained.
 FROZEN_KEYS = (
-    *("model", "revision", "frozen", "features", "vectors", "pooling", "eval_batch_size"),
+    *("model", "revision", "frozen", "features", "vectors", "pooling", "layer", "eval_batch_size"),
     *("max_tokens", "markers", "max_seconds", "stride", "eval_windows"),
 )
 

@@ -12,14 +12,14 @@ from emofuse.runtime.store import read_json, read_metadata, read_parquet
 from emofuse.splits.parts import read_split
 
 
-def embed(turns, data, folder, threads, device, workers, output):
+def embed(turns, data, folder, threads, device, workers, output, sharing=1):
     """Write the Parquet store of one modality, encoder, split and seed: a row for each turn of the corpus, labelled or
     not, in turn order: turn_id, part (null outside the split), embedding and logits (fixed-size lists of float32).
 
     turns: path of turns.parquet. data: `settings.Data` of the split. folder: what `fine_tune` wrote. device: auto, cuda or
-    cpu. workers: processes that read clips. Metadata: modality, encoder, model, revision (the commit, where the model came
-    from the Hub), split, seed, pooling, frozen ('false'), checkpoint (sha256), classes (JSON), left_out (JSON: turn -> why
-    it has no clip).
+    cpu. workers: processes that read clips. sharing: jobs that may share the GPU. Metadata: modality, encoder, model, revision
+    (the commit, where the model came from the Hub), split, seed, pooling, frozen ('false'), checkpoint (sha256), classes
+    (JSON), left_out (JSON: turn -> why it has no clip).
     """
     trained = read_json(f"{folder}/training.json")
     settings, modality = trained["settings"], trained["modality"]
@@ -32,14 +32,14 @@ def embed(turns, data, folder, threads, device, workers, output):
     usable = [turn for turn in corpus if turn not in left_out]
     require_whole_clips(data.clips, modality, usable, manifest)
 
-    model = load_classifier(folder, settings["pooling"])
+    model = load_classifier(folder, settings["pooling"], settings["layer"])
     inputs = make_inputs(modality, load_processor(f"{folder}/processor", modality), model.backbone.config, settings)
     model.pixels = getattr(inputs, "pixels", None)
     smaller = (
         f"End what else uses it and run again, or lower encoders.{modality}.{trained['encoder']}.eval_batch_size (the"
         " encoder is then trained again)."
     )
-    with device_errors(smaller):
+    with device_errors(smaller, sharing):
         embedding, logits = apply(
             model.to(device),
             TurnDataset(inputs, data.clips, modality, usable, manifest),

@@ -72,7 +72,7 @@ def _network(encoder, data, turns, manifest, machine, threads):
     backbone, processor = load_pretrained(encoder.folder, encoder.modality, f"{encoder.key}.model")
     inputs = make_inputs(encoder.modality, processor, backbone.config, settings)
     check_small(inputs, data.small, encoder.key)
-    model = EmotionClassifier(backbone, 1, settings["pooling"], 0.0, getattr(inputs, "pixels", None))
+    model = EmotionClassifier(backbone, 1, settings["pooling"], 0.0, getattr(inputs, "pixels", None), settings["layer"])
     with device_errors(f"End what else uses it and run again, or lower {encoder.key}.eval_batch_size."):
         embedding, _ = apply(
             model.to(device),

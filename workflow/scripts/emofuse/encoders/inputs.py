@@ -185,17 +185,15 @@ class TurnDataset(torch.utils.data.Dataset):
         self.lengths = [int(manifest[turn]["frames"]) for turn in turns]
         self.labels = labels
         self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch):
-        """Called by the Trainer's data loader at the start of each epoch."""
-        self.epoch = epoch
 
     def __len__(self):
         return len(self.paths)
 
-    def __getitem__(self, index):
-        rng = None if self.seed is None else np.random.default_rng([self.seed, self.epoch, index])
+    def __getitem__(self, place):
+        """place: the turn's number, in a training with that of the epoch: (number, epoch). The epoch comes with each turn, for
+        the processes that read clips keep the dataset that they were started with."""
+        index, epoch = place if isinstance(place, tuple) else (place, 0)
+        rng = None if self.seed is None else np.random.default_rng([self.seed, epoch, index])
         windows = self.inputs.windows(self.paths[index], self.lengths[index], rng)
         return {"windows": windows, "label": None if self.labels is None else int(self.labels[index])}
 

@@ -11,6 +11,8 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, A
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from emofuse.encoders.fitness import check_encoder, check_weights, missing_library
+from emofuse.encoders.layers import LayerStates
+from emofuse.encoders.losses import Loss
 from emofuse.runtime import kinds
 from emofuse.runtime.disk import read_fault
 from emofuse.runtime.errors import EmofuseError, first_line
@@ -27,8 +29,9 @@ class EmotionClassifier(nn.Module):
     turn has one embedding of width `backbone.config.hidden_size` whatever its length.
     """
 
-    def __init__(self, backbone, classes, pooling, dropout, pixels=None):
-        """pixels: a module that makes what the backbone takes of the uint8 pixels of video, on the device; else None."""
+    def __init__(self, backbone, classes, pooling, dropout, pixels=None, layer="last"):
+        """pixels: a module that makes what the backbone takes of the uint8 pixels of video, on the device; else None. layer:
+        whose states are pooled: 'last', a number (1 for the lowest), or 'weighted', a sum of all with learned weights."""
         super().__init__()
         self.backbone = backbone
         self.pooling = pooling
@@ -37,6 +40,11 @@ class EmotionClassifier(nn.Module):
         self.head = nn.Linear(backbone.config.hidden_size, classes)
         self.masked_norm = MaskedGroupNorm.of(backbone)
         self.pixels = pixels
+        self.loss = Loss()
+        self.layer = layer
+        self._states = None if layer == "last" else LayerStates(backbone)
+        if layer == "weighted":  # their softmax; all alike to begin with
+            self.mixture = nn.Parameter(torch.zeros(len(self._states) + 1))
 
     def forward(self, share, inputs, lengths, labels=None):
         """share: float32 (N, W), what each of the W windows is of the mean of each of the N turns. inputs: what the
@@ -51,12 +59,22 @@ class EmotionClassifier(nn.Module):
             inputs = {**inputs, "pixel_values": self.pixels(inputs["pixel_values"])}
         states = self.backbone(**inputs).last_hidden_state
         with torch.autocast(share.device.type, enabled=False):  # bf16 has 8 bits: too few to tell logits apart
+            states = self._chosen(states)
             embedding = share @ self._pool(states, self._real(states, inputs.get("attention_mask"))).float()
             logits = self.head(self.dropout(embedding))
             result = {"logits": logits, "embedding": embedding}
             if labels is not None:
-                result = {"loss": nn.functional.cross_entropy(logits, labels), **result}
+                result = {"loss": self.loss(logits, labels), **result}
         return result
+
+    def _chosen(self, last):
+        """The states (W, T, width) to pool, after a pass of the backbone whose last are `last`."""
+        if self.layer == "last":
+            return last
+        states = self._states.take(last)
+        if self.layer != "weighted":
+            return states[self.layer]
+        return sum(weight * each.float() for weight, each in zip(self.mixture.softmax(0), states, strict=True))
 
     def _real(self, states, mask):
         """(W, T): which positions of the states (W, T, width) are real, by the mask over the backbone's input; None for all."""
@@ -174,18 +192,24 @@ def read_processor(folder, modality):
 
 
 def save_classifier(classifier, folder):
-    """Write the backbone as Transformers saves it (model.safetensors, config.json) and head.safetensors into `folder`."""
+    """Write the backbone as Transformers saves it (model.safetensors, config.json) and head.safetensors into `folder`: the
+    linear layer, and `mixture`, before the softmax, where the states of all layers are mixed."""
     classifier.backbone.save_pretrained(folder)
     head = {name: tensor.contiguous() for name, tensor in classifier.head.state_dict().items()}
+    if classifier.layer == "weighted":
+        head["mixture"] = classifier.mixture.detach()
     save_file(head, Path(folder) / "head.safetensors", metadata={"format": "pt"})
     share(Path(folder).glob("*.safetensors"))
 
 
-def load_classifier(folder, pooling):
+def load_classifier(folder, pooling, layer="last"):
     """The EmotionClassifier that `save_classifier` wrote, in evaluation mode; EmofuseError where it is damaged."""
     with _fine_tuned(folder):
         head = load_file(Path(folder) / "head.safetensors")
-        classifier = EmotionClassifier(read_backbone(folder), head["weight"].shape[0], pooling, dropout=0.0)
+        classes = head["weight"].shape[0]
+        classifier = EmotionClassifier(read_backbone(folder), classes, pooling, dropout=0.0, layer=layer)
+        if layer == "weighted":
+            classifier.mixture.data = head.pop("mixture")
         classifier.head.load_state_dict(head)
     return classifier.eval()
 

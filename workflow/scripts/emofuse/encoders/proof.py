@@ -13,6 +13,7 @@ from emofuse.encoders.fitness import WORDS, check_small
 from emofuse.encoders.frozen import FEATURES
 from emofuse.encoders.hub import RECORD, check_download
 from emofuse.encoders.inputs import Collator, make_inputs
+from emofuse.encoders.layers import set_up
 from emofuse.encoders.model import EmotionClassifier, load_pretrained
 from emofuse.media.wav import RATE, wav_bytes
 from emofuse.runtime import kinds
@@ -58,7 +59,9 @@ def _check(modality, encoder, model, small, settings):
     backbone, processor = load_pretrained(model, modality, f"{key}.model")
     inputs = make_inputs(modality, processor, backbone.config, settings)
     check_small(inputs, small, key)
-    classifier = EmotionClassifier(backbone, 2, settings["pooling"], 0.1, getattr(inputs, "pixels", None))
+    set_up(backbone, settings, key)
+    pixels = getattr(inputs, "pixels", None)
+    classifier = EmotionClassifier(backbone, 2, settings["pooling"], 0.1, pixels, settings.get("layer", "last"))
     prove(classifier, inputs, modality, key, f"End what else uses it, or take a smaller encoder than {key}.")
     return {
         "encoder": f"{modality}.{encoder}",

@@ -19,19 +19,23 @@ class BestEpoch(TrainerCallback):
     """Keeps the weights of the epoch with the best validation WA in memory, and says when a resume state is due.
 
     `weights`: {name: tensor on the CPU}, None before the first validation; `wa`, `step`: of that epoch. A state is written
-    where as many minutes of work would be lost without it; it brings the best weights along (`write`, `read`).
+    where as many minutes of work would be lost without it; it brings the best weights along (`write`, `read`). The training
+    ends `patience` epochs after the best one, if that is given; since they are counted from `step`, a kill changes nothing.
     """
 
     FILE = "best.safetensors"
 
-    def __init__(self, minutes):
-        self.minutes, self.saved = minutes, time.monotonic()
+    def __init__(self, minutes, patience=None):
+        self.minutes, self.saved, self.patience = minutes, time.monotonic(), patience
         self.weights, self.wa, self.step = None, -1.0, 0
 
     def on_evaluate(self, args, state, control, model, metrics, **kwargs):
         if metrics["eval_wa"] > self.wa:
             self.wa, self.step = metrics["eval_wa"], state.global_step
             self.weights = {name: tensor.to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+        an_epoch = state.max_steps / args.num_train_epochs
+        if self.patience and round((state.global_step - self.step) / an_epoch) >= self.patience:
+            control.should_training_stop = True
         self._ask_to_save(state, control)
 
     def on_epoch_end(self, args, state, control, **kwargs):
@@ -40,7 +44,8 @@ class BestEpoch(TrainerCallback):
 
     def _ask_to_save(self, state, control):
         due = time.monotonic() - self.saved >= 60 * self.minutes
-        control.should_save = due and state.global_step < state.max_steps
+        # Not of an end: resumed from there, the training would go on for an epoch.
+        control.should_save = due and not control.should_training_stop and state.global_step < state.max_steps
         if control.should_save:
             self.saved = time.monotonic()
 

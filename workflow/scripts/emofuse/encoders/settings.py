@@ -46,10 +46,12 @@ class Computing:
 
 @dataclass(frozen=True)
 class Machine:
-    """The config's keys under `training` that say how fast it is, and nothing of what comes out. device: auto, cuda or cpu."""
+    """The config's keys under `training` that say how fast it is, and nothing of what comes out. device: auto, cuda or cpu.
+    loader_workers: a number, of `granted_workers`."""
 
     device: str
     loader_workers: int
+    jobs_per_gpu: int
     gradient_checkpointing: bool
     checkpoint_minutes: int
 
@@ -62,3 +64,8 @@ class Traces:
     state: str | Path
     tensorboard: str | Path
     code: str
+
+
+def granted_workers(wanted, granted, threads):
+    """The number of loader workers for the config's `auto | n`: auto is what `threads` leave of the CPUs that were granted."""
+    return max(0, granted - threads) if wanted == "auto" else wanted

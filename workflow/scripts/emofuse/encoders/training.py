@@ -12,20 +12,20 @@ import numpy as np
 import pyarrow as pa
 import torch
 import transformers
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_pt_utils import LengthGroupedSampler
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from sklearn.metrics import accuracy_score
 
 from emofuse.clips.files import read_manifests, require_whole_clips
 from emofuse.encoders.fitness import check_small
 from emofuse.encoders.hub import RECORD, check_download
 from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import Collator, TurnDataset, make_inputs
+from emofuse.encoders.layers import set_up
+from emofuse.encoders.losses import make_loss
 from emofuse.encoders.model import EmotionClassifier, checkpoint_hash, load_pretrained, save_classifier
 from emofuse.encoders.proof import prove
 from emofuse.encoders.records import cost
-from emofuse.encoders.resuming import BestEpoch, last_whole_checkpoint, state_folder
+from emofuse.encoders.resuming import last_whole_checkpoint, state_folder
+from emofuse.encoders.trainer import make_arguments, make_trainer
 from emofuse.runtime.devices import (
     describe_device,
     device_errors,
@@ -34,42 +34,8 @@ from emofuse.runtime.devices import (
     resolve_precision,
 )
 from emofuse.runtime.errors import EmofuseError
-from emofuse.runtime.store import read_json, read_metadata, share, whole_folder, write_json, write_parquet
+from emofuse.runtime.store import read_json, read_metadata, whole_folder, write_json, write_parquet
 from emofuse.splits.parts import read_split, turns_digest
-
-
-class LengthGroupedTrainer(Trainer):
-    """A Trainer whose training batches hold turns of like length, by lengths known without decoding anything.
-
-    best: the BestEpoch, whose weights go into each checkpoint before the file that says that it is whole.
-    """
-
-    def __init__(self, *arguments, best, **settings):
-        self.best = best
-        super().__init__(*arguments, **settings)
-        self.add_callback(best)
-
-    def _save_checkpoint(self, model, trial):
-        folder = Path(self.args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
-        self.best.write(folder)
-        super()._save_checkpoint(model, trial)
-        share(path for path in folder.iterdir())
-
-    def _get_train_sampler(self, train_dataset=None):
-        return LengthGroupedSampler(
-            self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths=self.train_dataset.lengths
-        )
-
-
-class StopAfter(TrainerCallback):
-    """Ends the training after an epoch, with the learning rates of the whole schedule up to there."""
-
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_epoch_end(self, args, state, control, **kwargs):
-        if round(state.epoch) >= self.epoch:
-            control.should_training_stop = True
 
 
 def fine_tune(encoder, data, computing, machine, seed, output, traces, like=None):
@@ -98,14 +64,16 @@ def fine_tune(encoder, data, computing, machine, seed, output, traces, like=None
     classifier, inputs, processor = _load(encoder, len(classes), machine)
     check_small(inputs, data.small, encoder.key)
     parts = _read_parts(encoder, data, table.to_pylist(), classes, {"train": seed, watched: None}, inputs)
+    classifier.loss = make_loss(encoder.settings, parts["train"].labels, len(classes))
     require_shared_memory(_batch_bytes(parts.values(), encoder.settings), machine.loader_workers)
 
     folder = state_folder(Path(traces.state), key)
     os.environ["TENSORBOARD_LOGGING_DIR"] = f"{traces.tensorboard}/{key}"
     validated = len(parts[watched]) > 0
-    arguments = _arguments(folder, encoder.settings, computing, machine, seed, device, precision, validated)
-    trainer = _trainer(classifier, parts["train"], parts[watched] if validated else None, arguments, machine, epochs)
-    speed = _train(trainer, folder, encoder)
+    arguments = make_arguments(folder, encoder.settings, computing, machine, seed, device, precision, validated)
+    validation = parts[watched] if validated else None
+    trainer = make_trainer(classifier, parts["train"], validation, arguments, encoder.settings, machine, epochs)
+    speed = _train(trainer, folder, encoder, machine)
     wa = _best_wa(classifier, trainer.best, parts[watched], encoder, machine) if validated else None
     kept = trainer.best.step if validated else trainer.state.global_step
     record = {
@@ -144,8 +112,10 @@ def _load(encoder, classes, machine):
     backbone, processor = load_pretrained(encoder.folder, encoder.modality, f"{encoder.key}.model")
     settings = encoder.settings
     inputs = make_inputs(encoder.modality, processor, backbone.config, settings)
+    set_up(backbone, settings, encoder.key)
+    pixels = getattr(inputs, "pixels", None)
     classifier = EmotionClassifier(
-        backbone, classes, settings["pooling"], settings["dropout"], getattr(inputs, "pixels", None)
+        backbone, classes, settings["pooling"], settings["dropout"], pixels, settings["layer"]
     )
     if machine.gradient_checkpointing:
         backbone.activation_checkpointing_enable({"use_reentrant": False})
@@ -181,27 +151,13 @@ def _read_parts(encoder, data, turns, classes, seeds, inputs):
     return parts
 
 
-def _trainer(classifier, train, validation, arguments, machine, epochs):
-    """A Trainer that keeps its best epoch in `best`; validation: a TurnDataset, or None."""
-    return LengthGroupedTrainer(
-        best=BestEpoch(machine.checkpoint_minutes),
-        model=classifier,
-        args=arguments,
-        train_dataset=train,
-        eval_dataset=validation,
-        data_collator=Collator(train.inputs),
-        compute_metrics=_scores if validation is not None else None,
-        callbacks=[StopAfter(epochs)],
-    )
-
-
-def _train(trainer, folder, encoder):
+def _train(trainer, folder, encoder, machine):
     """Train to the end, from the last whole state in `folder` if there is one; turns a second."""
     resumed = last_whole_checkpoint(folder)
     if resumed:
         print(f"resuming from {resumed}")
         trainer.best.read(resumed)
-    with device_errors(_smaller(encoder)):
+    with device_errors(_smaller(encoder), machine.jobs_per_gpu):
         result = trainer.train(resume_from_checkpoint=resumed)
     if not np.isfinite(result.training_loss):
         raise EmofuseError(f"the training loss is {result.training_loss}: lower {encoder.key}.learning_rate")
@@ -211,7 +167,7 @@ def _train(trainer, folder, encoder):
 def _best_wa(classifier, best, validation, encoder, machine):
     """WA of the best epoch's weights, which the classifier takes back, in full precision."""
     classifier.load_state_dict(best.weights)
-    with device_errors(_smaller(encoder)):
+    with device_errors(_smaller(encoder), machine.jobs_per_gpu):
         _, logits = apply(
             classifier, validation, encoder.settings["eval_batch_size"], machine.loader_workers, "best epoch"
         )
@@ -234,43 +190,6 @@ def _batch_bytes(parts, settings):
             batch = Collator(part.inputs)([part[int(np.argmax(part.lengths))]] * min(turns, len(part)))
             most = max(most, sum(tensor.nbytes for tensor in batch["inputs"].values()))
     return most
-
-
-def _arguments(folder, settings, computing, machine, seed, device, precision, validated):
-    return TrainingArguments(
-        output_dir=str(folder),
-        learning_rate=settings["learning_rate"],
-        num_train_epochs=settings["epochs"],
-        per_device_train_batch_size=settings["batch_size"],
-        per_device_eval_batch_size=settings["eval_batch_size"],
-        gradient_accumulation_steps=settings["gradient_accumulation"],
-        weight_decay=settings["weight_decay"],
-        warmup_steps=settings["warmup"],  # below 1: a share of all steps
-        bf16=precision == "bf16",
-        use_cpu=device == "cpu",
-        eval_strategy="epoch" if validated else "no",
-        save_strategy="no",  # but for those that BestEpoch asks for
-        save_total_limit=2,  # one may be damaged
-        logging_steps=computing.logging_steps,
-        logging_nan_inf_filter=False,  # a loss that is not a number must show
-        torch_compile=computing.compile,
-        report_to="tensorboard",
-        dataloader_num_workers=machine.loader_workers,
-        accelerator_config={"non_blocking": device == "cuda"},
-        remove_unused_columns=False,
-        label_names=["labels"],
-        seed=seed,
-    )
-
-
-def _scores(prediction):
-    """WA and UA of the validation part (logits (N, classes), labels (N,))."""
-    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-    guess = logits.argmax(-1)
-    return {
-        "wa": accuracy_score(prediction.label_ids, guess),
-        "ua": balanced_accuracy_score(prediction.label_ids, guess),
-    }
 
 
 def _history(log, watched):

@@ -80,21 +80,27 @@ def describe_device(device, precision, workers):
 
 
 @contextmanager
-def device_errors(smaller):
-    """Make an exception of the device that a setting cures an EmofuseError that names it; `smaller`: what needs less memory."""
+def device_errors(smaller, sharing=1):
+    """Make an exception of the device that a setting cures an EmofuseError that names it. smaller: what needs less memory.
+    sharing: jobs that may share the GPU."""
     try:
         yield
     except RuntimeError as error:
-        if trouble := _trouble(error, smaller):
+        if trouble := _trouble(error, smaller, sharing):
             raise EmofuseError(trouble) from error
         raise
 
 
-def _trouble(error, smaller):
+def _trouble(error, smaller, sharing):
     text = str(error)
     if isinstance(error, torch.OutOfMemoryError) or re.search(
         "out of memory|CU(BLAS|DNN)_STATUS_ALLOC_FAILED|failed to allocate memory", text, re.IGNORECASE
     ):
+        if sharing > 1:
+            smaller = (
+                f"Up to {sharing} jobs share a GPU (training.jobs_per_gpu): lower that, and gpu=N of --resources with it (same"
+                f" results, nothing else runs again). Or: {smaller}"
+            )
         return f"the device ran out of memory ({error}).\n{smaller}"
     if "does not have a deterministic implementation" in text or "nable to find an engine" in text:
         return (

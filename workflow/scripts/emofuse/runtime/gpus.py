@@ -1,8 +1,9 @@
-"""Leases each job of a workstation a GPU of its own, by a file lock that the kernel drops when the job ends."""
+"""Leases each job of a workstation a GPU, or a share of one, by a file lock that the kernel drops when the job ends."""
 
 import fcntl
 import os
 import re
+import struct
 import subprocess
 import time
 from contextlib import suppress
@@ -15,11 +16,12 @@ from emofuse.runtime.errors import EmofuseError
 LOCKS = "/tmp"
 
 
-def lease_gpu(wanted, gpus=None, folder=LOCKS, pause=5.0):
+def lease_gpu(wanted, gpus=None, folder=LOCKS, pause=5.0, jobs=1):
     """Lease one of the machine's GPUs for as long as this process lives: CUDA_VISIBLE_DEVICES names it alone.
 
     wanted: the config's `auto | cuda | cpu`. gpus: names as CUDA_VISIBLE_DEVICES takes them, or None for all that there
-    are. folder: where the lock files are. While all are taken it tries again every `pause` seconds, and the log says so.
+    are. folder: where the lock files are. jobs: how many may hold one GPU at a time; of several GPUs the one that the fewest
+    hold is taken. While all are taken it tries again every `pause` seconds, and the log says so.
     To be called before CUDA starts. Does nothing for `cpu`, without a GPU, and where CUDA_VISIBLE_DEVICES is set, for
     then a cluster or the user has decided. Raises EmofuseError if a lock file cannot be used.
     """
@@ -28,16 +30,17 @@ def lease_gpu(wanted, gpus=None, folder=LOCKS, pause=5.0):
     gpus = list_gpus() if gpus is None else gpus
     if not gpus:
         return
-    began, gpu = time.monotonic(), _first_free(gpus, folder)
+    began, gpu = time.monotonic(), _lease(gpus, jobs, folder)
     waits = gpu is None
     if waits:
         print(
-            f"{time.strftime('%H:%M:%S')}: other jobs hold the lease of every GPU ({len(gpus)}); waiting for one to end."
+            f"{time.strftime('%H:%M:%S')}: other jobs hold {'the lease' if jobs == 1 else f'all {jobs} leases'} of every GPU"
+            f" ({len(gpus)}); waiting for one to end."
             " `--resources gpu=N` sets how many GPU jobs one Snakemake runs at a time."
         )
     while gpu is None:
         time.sleep(pause)
-        gpu = _first_free(gpus, folder)
+        gpu = _lease(gpus, jobs, folder)
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if waits:
         print(f"leased {gpu} after {time.monotonic() - began:.0f} s")
@@ -67,9 +70,35 @@ def list_gpus():
     return gpus
 
 
-def _first_free(gpus, folder):
-    """The first GPU whose lock this process could take, or None."""
-    return next((gpu for gpu in gpus if _lock(Path(folder) / f"emofuse-{gpu.replace('/', '-')}.lock")), None)
+def _lease(gpus, jobs, folder):
+    """The GPU, one of the emptiest, of which this process could lock a slot; None where all slots are locked."""
+    slots = {gpu: [_slot(folder, gpu, number) for number in range(jobs)] for gpu in gpus}
+    while True:
+        free = {gpu: [path for path in paths if _is_free(path)] for gpu, paths in slots.items()}
+        emptiest = max(gpus, key=lambda gpu: len(free[gpu]))
+        if not free[emptiest]:
+            return None
+        if _lock(free[emptiest][0]):  # else another job was faster: look again
+            return emptiest
+
+
+def _slot(folder, gpu, number):
+    """The lock file of a GPU's slot. The first is called as if there were no others, for runs that know only one."""
+    return Path(folder) / f"emofuse-{gpu.replace('/', '-')}{f'.{number}' if number else ''}.lock"
+
+
+def _is_free(path):
+    """Whether no other process holds the lock of the file, without taking it. A file that cannot be used counts as free, for
+    taking its lock then tells why."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return True
+    try:  # Linux's struct flock: type, whence, start, length, pid
+        asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        return struct.unpack("hhqqi4x", fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))[0] == fcntl.F_UNLCK
+    finally:
+        os.close(descriptor)
 
 
 def _lock(path):

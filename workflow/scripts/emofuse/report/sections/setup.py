@@ -31,7 +31,7 @@ def setup(models, turns, class_of, scores, choices):
         ways = f"frozen, {len(group)} probes" if first["frozen"] else f"{len(group)} trained in {precision}"
         text = [
             f"{encoder}, {first['parameters']:,} parameters, {ways}; embedded in fp32",
-            settings_text(first["settings"]),
+            settings_text({key: value for key, value in first["settings"].items() if value is not None}),
         ]
         lines.append((f"{MODALITY_TITLES[modality].capitalize()} encoder", text))
     for made in choices:
