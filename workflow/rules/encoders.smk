@@ -80,8 +80,14 @@ def proof_threads(encoders):
     are made or fetched first: it would wait until no other job runs. Nor on a cluster, where a job's process asks this again.
     """
     here = workflow.is_main_process and not workflow.non_local_exec
-    there = here and all(os.path.exists(path) for encoder in encoders for path in plan.encoder_files(*encoder))
+    there = here and all(found_at_start(path) for encoder in encoders for path in plan.encoder_files(*encoder))
     return 64 if there else config["training"]["threads"]
+
+
+@cache
+def found_at_start(path):
+    """Whether a file is there when the run is planned: Snakemake asks for threads again, once all inputs are there."""
+    return os.path.exists(path)
 
 
 # Nothing that cuts or trains takes its output as an input, for that would run again with it: it comes first by its priority.
