@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 import transformers
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
@@ -209,7 +208,7 @@ def _best_wa(classifier, best, validation, encoder, machine):
         _, logits = apply(
             classifier, validation, encoder.settings["eval_batch_size"], machine.loader_workers, "best epoch"
         )
-    return accuracy_score(validation.labels, logits.argmax(1))
+    return float((validation.labels == logits.argmax(1)).mean())
 
 
 def _cost(model, device, began, speed):
@@ -273,11 +272,9 @@ def _arguments(folder, settings, computing, machine, seed, device, precision, va
 def _scores(prediction):
     """WA and UA of the validation part (logits (N, classes), labels (N,))."""
     logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-    guess = logits.argmax(-1)
-    return {
-        "wa": accuracy_score(prediction.label_ids, guess),
-        "ua": balanced_accuracy_score(prediction.label_ids, guess),
-    }
+    right = logits.argmax(-1) == prediction.label_ids
+    recalls = [right[prediction.label_ids == label].mean() for label in np.unique(prediction.label_ids)]
+    return {"wa": float(right.mean()), "ua": float(np.mean(recalls))}
 
 
 def _history(log, watched):
