@@ -78,3 +78,9 @@ onstart:
     # Snakemake itself would end with a traceback at the first job.
     with mistakes_as_messages():
         require_writable(f"results/{plan.corpus}/{plan.run}")
+    # To keep to its default limit, 100 jobs a second, Snakemake 9.27 starts a timer at the end of each job, and another one
+    # whenever one has gone off: after a thousand jobs it looks a thousand times a second for what to start. A limit that a
+    # user sets stays.
+    limiter = getattr(workflow.scheduler, "job_rate_limiter", None)
+    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None

@@ -72,7 +72,7 @@ rule index_media:
     priority: 10
     conda:
         "../../envs/emofuse.yaml"
-    threads: 4  # dialogs at a time; of no effect on what comes out
+    threads: 1 if plan.generated else 4  # dialogs at a time; of no effect on what comes out; the demo's are beside other jobs
     resources:
         mem_mb=2000,
         runtime=60,

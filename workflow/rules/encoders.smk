@@ -98,9 +98,10 @@ def proof_threads(encoders):
     """All cores of this machine where the encoders are there already, so that nothing is cut beside it in vain. Not where they
     are made or fetched first: it would wait until no other job runs. Nor on a cluster, where a job's process asks this again.
     """
-    here = workflow.is_main_process and not workflow.non_local_exec
+    # Found out now, for Snakemake calls the function once they have been made.
+    here = workflow.is_main_process
     there = here and all(os.path.exists(path) for encoder in encoders for path in plan.encoders.files(*encoder))
-    return 64 if there else config["training"]["threads"]
+    return lambda wildcards: 64 if there and not workflow.non_local_exec else config["training"]["threads"]
 
 
 # Nothing that cuts or trains takes its output as an input, for that would run again with it: it comes first by its priority.
@@ -114,7 +115,7 @@ rule check_encoders:
     priority: 100
     conda:
         "../../envs/emofuse.yaml"
-    threads: lambda w: proof_threads(plan.checked)
+    threads: proof_threads(plan.checked)
     resources:
         mem_mb=8000,
         runtime=30,
@@ -138,7 +139,7 @@ use rule check_encoders as check_paper_encoders with:
         "results/<corpus>/<run>/paper_encoders_checked.json",
     log:
         "results/<corpus>/<run>/logs/check_paper_encoders.log",
-    threads: lambda w: proof_threads(plan.checked_for_paper)
+    threads: proof_threads(plan.checked_for_paper)
     params:
         poolings=fingerprint(*plan.encoders.code(*plan.checked_for_paper)),
         encoders=proof_settings(plan.checked_for_paper),

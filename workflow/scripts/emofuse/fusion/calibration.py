@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.calibration import CalibratedClassifierCV
 
 TEMPERATURES = (0.05, 100.0)  # few rows, all of them right, would drive it to 0, and scores that mislead to infinity
 
@@ -114,6 +112,8 @@ def fit_sigmoid(scores, truth):
     scores: (n, C) decision values, nan for a class without training turns; truth: (n,) class indices. A class is fitted
     on the turns in which it has a score, if some of them are its own and some are not.
     """
+    from sklearn.calibration import CalibratedClassifierCV  # here, for it takes a second that the argmax does not need
+
     scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth)
     slopes, intercepts = np.full((2, scores.shape[1]), np.nan)
     for label in np.unique(truth):
@@ -121,23 +121,27 @@ def fit_sigmoid(scores, truth):
         if 0 < np.count_nonzero(truth[rows] == label) < len(rows):
             # Nothing is fitted but the sigmoid, so one fold of all turns does; five would need five of each class.
             folds = [(np.arange(len(rows)),) * 2]
-            machine = CalibratedClassifierCV(_Given(), method="sigmoid", cv=folds, ensemble=True)
+            machine = CalibratedClassifierCV(_given(), method="sigmoid", cv=folds, ensemble=True)
             machine.fit(scores[rows][:, [label]], truth[rows] == label)
             fitted = machine.calibrated_classifiers_[0].calibrators[0]
             slopes[label], intercepts[label] = -fitted.a_, -fitted.b_
     return Sigmoid(slopes, intercepts) if np.isfinite(slopes).sum() > 1 else None
 
 
-class _Given(ClassifierMixin, BaseEstimator):
+def _given():
     """A classifier of two classes whose decision values are its one feature."""
+    from sklearn.base import BaseEstimator, ClassifierMixin
 
-    classes_ = np.array([False, True])
+    class Given(ClassifierMixin, BaseEstimator):
+        classes_ = np.array([False, True])
 
-    def fit(self, scores, truth):
-        return self
+        def fit(self, scores, truth):
+            return self
 
-    def decision_function(self, scores):
-        return scores[:, 0]
+        def decision_function(self, scores):
+            return scores[:, 0]
+
+    return Given()
 
 
 def _normalised(scores):

@@ -11,13 +11,15 @@ def read_frames(path, wanted):
     import av  # here, for the benchmark of training runs where there is no PyAV
 
     wanted, found = list(wanted), 0
+    # One for all frames: a conversion set up anew for each, on several threads, costs more than the decoding of a small one.
+    converter = av.video.reformatter.VideoReformatter()
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1  # the clips are small, and loader workers many
         frames = _key_frames(container, stream, wanted) if stream.codec_context.name == "mjpeg" else _all(container)
         for number, frame in frames:
             if number == wanted[found]:
-                yield frame.to_ndarray(format="rgb24")
+                yield converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
                 found += 1
                 if found == len(wanted):
                     return

@@ -2,6 +2,7 @@
 
 import ctypes
 import faulthandler
+import gc
 import os
 import signal
 import subprocess
@@ -41,6 +42,8 @@ def job(log):
     faulthandler.enable()
     warnings.simplefilter("default")
     _explain_slurm_limits()
+    gc.freeze()  # what has been imported stays to the end, and is not searched for garbage again
+    gc.enable()
     with terminal, errors:
         try:
             yield terminal
