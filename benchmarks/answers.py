@@ -162,9 +162,8 @@ def _embedded(case):
         folder / "turns.parquet",
         Data(folder / "split.parquet", [folder / "manifest.tsv"], case["clips"]),
         folder / "first",
+        Machine(case["device"], case["workers"], 1),
         threads=case["threads"] or case["training"]["threads"],
-        device=case["device"],
-        workers=case["workers"],
         output=folder / "store.parquet",
     )
     return read_parquet(folder / "store.parquet")

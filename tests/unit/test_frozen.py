@@ -23,7 +23,7 @@ from emofuse.encoders.features import log_mel, mfcc
 from emofuse.encoders.frozen import embed_frozen
 from emofuse.encoders.outside import read_vectors
 from emofuse.encoders.probe import fit_probe
-from emofuse.encoders.settings import Data, Encoder
+from emofuse.encoders.settings import Data, Encoder, Machine
 from emofuse.fusion.classification import Source, classify
 from emofuse.fusion.ensemble import Method
 from emofuse.runtime import kinds
@@ -31,7 +31,7 @@ from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_json, read_metadata, read_parquet, write_parquet, write_tsv
 
 STRENGTHS = [1e-3, 1e-2, 1.0]
-MACHINE = {"device": "cpu", "workers": 0}
+MACHINE = Machine("cpu", 0, 1)
 MFCC = Encoder("audio", "mfcc", {"features": "mfcc"})
 
 
@@ -304,7 +304,7 @@ def sounds(tmp_path):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_feature_set_is_embedded_once(sounds, tmp_path, workers):
     turns, data, samples = sounds
-    embed_frozen(turns, MFCC, data, MACHINE | {"workers": workers}, 1, False, tmp_path / "out.parquet")
+    embed_frozen(turns, MFCC, data, Machine("cpu", workers, 1), 1, False, tmp_path / "out.parquet")
     table, metadata = read_parquet(tmp_path / "out.parquet"), read_metadata(tmp_path / "out.parquet")
     assert table["turn_id"].to_pylist() == TURNS[:3] and table.column_names == ["turn_id", "embedding"]
     expected = [mfcc.make()(samples[turn].astype(np.float32) / 32_768) for turn in TURNS[:3]]

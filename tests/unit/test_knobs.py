@@ -11,7 +11,7 @@ from emofuse.encoders.embedding import embed
 from emofuse.encoders.losses import Loss, class_weights, make_loss
 from emofuse.encoders.model import load_classifier
 from emofuse.encoders.resuming import BestEpoch
-from emofuse.encoders.settings import Data
+from emofuse.encoders.settings import Data, Machine
 from emofuse.runtime.devices import device_errors
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_json, read_parquet
@@ -90,7 +90,7 @@ def test_embeddings_are_of_the_states_that_were_trained(corpus, tmp_path, layer)
     weights = fine_tune(corpus, tmp_path / "encoder", settings={"layer": layer, "epochs": 2})
     data = Data(corpus / "split.parquet", [corpus / "all.manifest.tsv"], corpus / "clips")
     store = tmp_path / "store.parquet"
-    embed(corpus / "turns.parquet", data, tmp_path / "encoder", threads=1, device="cpu", workers=0, output=store)
+    embed(corpus / "turns.parquet", data, tmp_path / "encoder", machine=Machine("cpu", 0, 1), threads=1, output=store)
     table, split = read_parquet(store).to_pandas(), read_parquet(corpus / "split.parquet").to_pandas()
     joined = table.merge(split[["turn_id", "class"]], on="turn_id")
     val = joined[joined.part == "val"]
@@ -216,7 +216,7 @@ def test_the_validation_loss_is_of_no_weights_and_no_smoothing(corpus, tmp_path)
     model = load_classifier(tmp_path / "encoder", "mean")
     data = Data(corpus / "split.parquet", [corpus / "all.manifest.tsv"], corpus / "clips")
     store = tmp_path / "store.parquet"
-    embed(corpus / "turns.parquet", data, tmp_path / "encoder", threads=1, device="cpu", workers=0, output=store)
+    embed(corpus / "turns.parquet", data, tmp_path / "encoder", machine=Machine("cpu", 0, 1), threads=1, output=store)
     table = (
         read_parquet(store).to_pandas().merge(read_parquet(corpus / "split.parquet").to_pandas()[["turn_id", "class"]])
     )

@@ -18,7 +18,7 @@ from emofuse.encoders import resuming
 from emofuse.encoders import training as fine_tuning
 from emofuse.encoders.embedding import embed
 from emofuse.encoders.model import load_classifier
-from emofuse.encoders.settings import Data
+from emofuse.encoders.settings import Data, Machine
 from emofuse.runtime import devices
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_json, read_metadata, read_parquet, write_parquet
@@ -338,7 +338,7 @@ def test_the_log_begins_with_what_computes(corpus, tmp_path, capsys):
 
 def embed_all(corpus, encoder, output):
     data = Data(corpus / "split.parquet", [corpus / "all.manifest.tsv"], corpus / "clips")
-    embed(corpus / "turns.parquet", data, encoder, threads=1, device="cpu", workers=0, output=output)
+    embed(corpus / "turns.parquet", data, encoder, machine=Machine("cpu", 0, 1), threads=1, output=output)
 
 
 def test_embeddings_of_every_turn(corpus, trained, tmp_path):

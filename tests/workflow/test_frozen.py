@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from emofuse.encoders.sequences import Sequences
 from emofuse.runtime.store import read_metadata, read_parquet
 
 DEMO = ("config/demo.yaml", "frozen.yaml")
@@ -12,15 +13,15 @@ FROZEN = {"fusion": {"audio": "mfcc"}, "encoders": {"audio": {"mfcc": {"features
 
 @pytest.mark.parametrize("train_vectors", ["validation", "cross_fitted"])
 def test_a_frozen_encoder_is_embedded_once_and_never_trained(project, train_vectors):
-    bert = {"text": {"bert": {"frozen": True}}}
+    others = {"text": {"bert": {"frozen": True, "sequences": True}}, "video": {"videomae": {"sequences": True}}}
     project.write_config(
-        "frozen.yaml", FROZEN | {"encoders": FROZEN["encoders"] | bert, "train_vectors": train_vectors}
+        "frozen.yaml", FROZEN | {"encoders": FROZEN["encoders"] | others, "train_vectors": train_vectors}
     )
     jobs = project.planned(configs=DEMO)
     times = 1 if train_vectors == "validation" else 4  # a split and those without one of its three training sessions
-    assert (jobs["embed_frozen audio"], jobs["embed_frozen text"]) == (1, 1)
+    assert (jobs["embed_frozen audio"], jobs["embed_frozen_sequences text"]) == (1, 1)
     assert (jobs["fit_probe audio"], jobs["fit_probe text"]) == (5 * times, 5 * times)
-    assert jobs["fine_tune video"] == jobs["embed video"] == 5 * times
+    assert jobs["fine_tune video"] == jobs["embed_sequences video"] == 5 * times
     assert not {"fine_tune audio", "fine_tune text", "embed audio", "embed text"} & set(jobs)
 
 
@@ -40,18 +41,23 @@ def test_a_feature_set_takes_the_place_of_a_trained_encoder(finished, tmp_path):
     project.write_config("frozen.yaml", changed)
     done = project.snakemake("results/tree/slice/encoders_checked.json", configs=configs)
     assert (
-        "Early fusion by product needs vectors of one width, and these are text 64, audio 60, video 64" in done.stdout
+        "Early fusion by product needs vectors of one width, and these are audio 60, text 64, video 64" in done.stdout
     )
+    changed["encoders"] = FROZEN["encoders"] | {"video": {"videomae": {"sequences": True}}}
     project.write_config("frozen.yaml", changed | {"early_fusion": ["concat"]})
     jobs = project.planned(configs=configs)
     assert not any(job.startswith(("fine_tune", "embed ", "cut", "shrink")) for job in jobs)
-    assert (jobs["embed_frozen audio"], jobs["fit_probe audio"]) == (1, 3)
+    # What is stored before pooling asks for no training either.
+    assert (jobs["embed_frozen audio"], jobs["fit_probe audio"], jobs["embed_sequences video"]) == (1, 3, 3)
     done = project.snakemake(configs=configs)
     assert done.returncode == 0, done.stdout[-8_000:]
 
     run = project.folder / "results/tree/slice"
     store = read_parquet(run / "embeddings/audio/mfcc/session1/seed0.parquet")
     assert len(store["embedding"][0]) == 60
+    sequences = Sequences(run / "sequences/video/videomae/session1/seed0.parquet")
+    turns = read_parquet(project.folder / "results/tree/turns.parquet")["turn_id"].to_pylist()
+    assert sorted(sequences.turns) == turns and sequences.width == 64
     metadata = read_metadata(run / "predictions/svm/session1/seed0.parquet")
     learned = {system["name"]: system["train_vectors"] for system in json.loads(metadata["systems"])}
     assert learned["audio.early-svm"] == "in_sample" and learned["early-concat-svm"] == "validation"

@@ -10,6 +10,7 @@ from functools import cache
 from snakemake.logging import logger
 
 ENCODER = f"results/{plan.corpus}/{plan.run}/encoders/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}"
+SEQUENCES = f"results/{plan.corpus}/{plan.run}/sequences/{{modality}}/{{encoder}}"
 EMBEDDING = f"results/{plan.corpus}/{plan.run}/embeddings/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}.parquet"
 
 
@@ -206,7 +207,7 @@ rule embed:
     benchmark:
         "results/<corpus>/<run>/benchmarks/embed/{modality}_{encoder}_{split}_seed{seed}.tsv"
     wildcard_constraints:
-        modality=only(plan.encoders.named(frozen=False)),
+        modality=only(plan.encoders.named(frozen=False, sequences=False)),
     conda:
         "../../envs/emofuse.yaml"
     threads: reading_threads()
@@ -220,9 +221,19 @@ rule embed:
     params:
         code=lambda w: fingerprint("embed", *plan.encoders.code((w.modality, w.encoder))),
         clips=lambda w: plan.read_root(w.modality),
+        sequences=lambda w: plan.encoders.sequences(w.modality, w.encoder),
         threads=config["training"]["threads"],
     script:
         "../scripts/embed.py"
+
+
+# A rule of its own, for a rule has the same outputs whatever its wildcards.
+use rule embed as embed_sequences with:
+    output:
+        EMBEDDING,
+        sequences=f"{SEQUENCES}/{{split}}/seed{{seed}}.parquet",
+    wildcard_constraints:
+        modality=only(plan.encoders.named(frozen=False, sequences=True)),
 
 
 rule embed_frozen:
@@ -236,6 +247,8 @@ rule embed_frozen:
         "results/<corpus>/<run>/logs/embed_frozen/{modality}/{encoder}.log",
     benchmark:
         "results/<corpus>/<run>/benchmarks/embed_frozen/{modality}_{encoder}.tsv"
+    wildcard_constraints:
+        modality=only(plan.encoders.named(frozen=True, sequences=False)),
     conda:
         "../../envs/emofuse.yaml"
     threads: reading_threads()
@@ -253,9 +266,18 @@ rule embed_frozen:
         model=lambda w: plan.encoders.folder(w.modality, w.encoder),
         clips=lambda w: plan.read_root(w.modality),
         small=lambda w: config["clips"]["small"] if w.modality == "video" else None,
+        sequences=lambda w: plan.encoders.sequences(w.modality, w.encoder),
         threads=config["training"]["threads"],
     script:
         "../scripts/embed_frozen.py"
+
+
+use rule embed_frozen as embed_frozen_sequences with:
+    output:
+        f"results/{plan.corpus}/{plan.run}/embeddings/{{modality}}/{{encoder}}/frozen.parquet",
+        sequences=f"{SEQUENCES}/frozen.parquet",
+    wildcard_constraints:
+        modality=only(plan.encoders.named(frozen=True, sequences=True)),
 
 
 rule fit_probe:

@@ -16,9 +16,11 @@ def runs(pattern, splits=plan.splits, modalities=plan.modalities):
 
 def left_by(modality, encoder):
     """Patterns of all that an encoder leaves behind, fine-tuned or with a probe."""
+    stored = plan.encoders.sequences(modality, encoder)
     if plan.encoders.is_frozen(modality, encoder):
-        return [*rules.embed_frozen.output, *rules.fit_probe.output]
-    return [*rules.fine_tune.output, *rules.embed.output]
+        embedding = rules.embed_frozen_sequences if stored else rules.embed_frozen
+        return [*embedding.output, *rules.fit_probe.output]
+    return [*rules.fine_tune.output, *(rules.embed_sequences if stored else rules.embed).output]
 
 
 def models(modality, splits=plan.splits):

@@ -6,7 +6,7 @@ gc.disable()  # until the job begins: a sixth of the time of importing is lookin
 os.environ["HF_HUB_OFFLINE"] = "1"  # before Transformers is imported: encoders are local, compute nodes have no network
 
 from emofuse.encoders.embedding import embed
-from emofuse.encoders.settings import Data, granted_workers
+from emofuse.encoders.settings import Data, Machine, granted_workers
 from emofuse.runtime.gpus import lease_gpu
 from emofuse.runtime.job import job
 
@@ -17,9 +17,12 @@ with job(snakemake.log[0]):
         turns=given.turns,
         data=Data(given.split, given.manifests, params.clips),
         folder=Path(given.encoder[0]).parent,
+        machine=Machine(
+            resources.device,
+            granted_workers(resources.loader_workers, snakemake.threads, params.threads),
+            resources.jobs_per_gpu,
+        ),
         threads=params.threads,
-        device=resources.device,
-        workers=granted_workers(resources.loader_workers, snakemake.threads, params.threads),
-        sharing=resources.jobs_per_gpu,
         output=snakemake.output[0],
+        sequences=(params.sequences, snakemake.output.sequences) if params.sequences else None,
     )

@@ -5,7 +5,7 @@ gc.disable()  # until the job begins: a sixth of the time of importing is lookin
 os.environ["HF_HUB_OFFLINE"] = "1"  # before Transformers is imported: encoders are local, compute nodes have no network
 
 from emofuse.encoders.frozen import embed_frozen
-from emofuse.encoders.settings import Data, Encoder, granted_workers
+from emofuse.encoders.settings import Data, Encoder, Machine, granted_workers
 from emofuse.runtime.gpus import lease_gpu
 from emofuse.runtime.job import job
 
@@ -18,11 +18,13 @@ with job(snakemake.log[0]):
         given.turns,
         Encoder(wildcards.modality, wildcards.encoder, params.settings, params.model, given.model),
         Data(None, given.manifests, params.clips, params.small),
-        machine={
-            "device": resources.device,
-            "workers": granted_workers(resources.loader_workers, snakemake.threads, params.threads),
-        },
+        machine=Machine(
+            resources.device,
+            granted_workers(resources.loader_workers, snakemake.threads, params.threads),
+            resources.jobs_per_gpu,
+        ),
         threads=params.threads,
         drop=resources.on_missing == "drop",
         output=snakemake.output[0],
+        sequences=(params.sequences, snakemake.output.sequences) if params.sequences else None,
     )

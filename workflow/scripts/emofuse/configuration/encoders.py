@@ -20,10 +20,15 @@ class Encoders:
 
     sections: dict
 
-    def named(self, frozen):
-        """(modality, encoder) of all that are frozen, or of all that are not."""
+    def named(self, frozen, sequences=None):
+        """(modality, encoder) of all that are frozen, or of all that are not; of those whose sequences are stored, or not."""
         known = [(modality, name) for modality, section in self.sections.items() for name in section]
-        return [encoder for encoder in known if self.is_frozen(*encoder) == frozen]
+        stored = (True, False) if sequences is None else (sequences,)
+        return [of for of in known if self.is_frozen(*of) == frozen and bool(self.sequences(*of)) in stored]
+
+    def sequences(self, modality, encoder):
+        """What is stored of it before pooling: the config's setting, or None."""
+        return self.sections[modality][encoder].get("sequences") or None
 
     def is_frozen(self, modality, encoder):
         """Whether it learns from no label."""
@@ -63,7 +68,9 @@ class Encoders:
 
     def settings(self, modality, encoder):
         """The config entries that matter, in a fixed order."""
-        settings = self.sections[modality][encoder]
+        settings = {
+            k: v for k, v in self.sections[modality][encoder].items() if k != "sequences"
+        }  # nothing is trained on them
         if self.is_frozen(modality, encoder):
             settings = {key: value for key, value in settings.items() if key in FROZEN_KEYS}
         if self.is_network(modality, encoder) and self.is_local(modality, encoder):

@@ -16,6 +16,7 @@ from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import TurnDataset, make_inputs
 from emofuse.encoders.model import EmotionClassifier, load_pretrained
 from emofuse.encoders.outside import read_vectors
+from emofuse.encoders.sequences import Steps, keeping
 from emofuse.encoders.stores import vectors, why_left_out
 from emofuse.media.wav import read_clip
 from emofuse.runtime import kinds
@@ -26,12 +27,13 @@ from emofuse.runtime.store import read_parquet, write_parquet
 FEATURES = "encoders/features"
 
 
-def embed_frozen(turns, encoder, data, machine, threads, drop, output):
+def embed_frozen(turns, encoder, data, machine, threads, drop, output, sequences=None):
     """Write the vectors of a frozen encoder: a row for each turn of the corpus that has one, in turn order: turn_id and
     embedding (a fixed-size list of float32).
 
-    turns: path of turns.parquet. encoder: `settings.Encoder`. data: `settings.Data` without a split. machine: {device,
-    workers}. drop: whether turns that a file of vectors lacks are left out. Metadata: modality, encoder, model, revision,
+    turns: path of turns.parquet. encoder: `settings.Encoder`. data: `settings.Data` without a split. machine:
+    `settings.Machine`. drop: whether turns that a file of vectors lacks are left out. sequences: as for `embed`, of a network.
+    Metadata: modality, encoder, model, revision,
     pooling, checkpoint (sha256 of the vectors), parameters, frozen ('true') and left_out (JSON: turn -> why it has none).
     No label is read.
     """
@@ -39,6 +41,12 @@ def embed_frozen(turns, encoder, data, machine, threads, drop, output):
     corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()
     manifest = read_manifests(data.manifests)
     left_out = {turn: why_left_out(manifest[turn]) for turn in corpus if manifest[turn]["status"] != "ok"}
+    metadata = {
+        "modality": encoder.modality,
+        "encoder": encoder.name,
+        "frozen": "true",
+        "left_out": json.dumps(left_out),
+    }
     found = {"model": "", "revision": "", "pooling": "", "parameters": 0}
     if "vectors" in settings:
         left_out, embedding = read_vectors(settings["vectors"], corpus, left_out, f"{encoder.key}.vectors", drop)
@@ -46,57 +54,67 @@ def embed_frozen(turns, encoder, data, machine, threads, drop, output):
     else:
         usable = [turn for turn in corpus if turn not in left_out]
         require_whole_clips(data.clips, encoder.modality, usable, manifest)
-        made_by = _features if "features" in settings else _network
-        embedding, said = made_by(encoder, data, usable, manifest, machine, threads)
-        found |= said
+        torch.set_num_threads(threads)
+        if "features" in settings:
+            embedding = _features(encoder, data, usable, manifest, machine)
+            found |= {"model": settings["features"]}
+        else:
+            network = Network(encoder, data, machine, threads)
+            embedding = network.embed(data.clips, usable, manifest, sequences, metadata | _text(network.said))
+            found |= network.said
     usable = [turn for turn in corpus if turn not in left_out]
     if faulty := [turn for turn, row in zip(usable, embedding, strict=True) if not np.isfinite(row).all()]:
         raise EmofuseError(f"{encoder.key}: it gives vectors that are not finite for:\n{listing(faulty)}")
     found["checkpoint"] = hashlib.sha256(embedding.tobytes()).hexdigest()
     table = pa.table({"turn_id": pa.array(usable, pa.string()), "embedding": vectors(embedding)})
-    metadata = {
-        "modality": encoder.modality,
-        "encoder": encoder.name,
-        "frozen": "true",
-        "left_out": json.dumps(left_out),
-    }
-    write_parquet(output, table, metadata | {key: str(value) for key, value in found.items()})
+    write_parquet(output, table, metadata | {"left_out": json.dumps(left_out)} | _text(found))
 
 
-def _network(encoder, data, turns, manifest, machine, threads):
-    """float32 (n, width) of the turns by a pretrained network, and what the store says of it."""
-    settings = encoder.settings
-    device = prepare_device(machine["device"], threads, deterministic=True)
-    print(describe_device(device, "fp32", machine["workers"]))
-    download = check_download(encoder.folder) if (Path(encoder.folder) / RECORD).exists() else None
-    backbone, processor = load_pretrained(encoder.folder, encoder.modality, f"{encoder.key}.model")
-    inputs = make_inputs(encoder.modality, processor, backbone.config, settings)
-    check_small(inputs, data.small, encoder.key)
-    model = EmotionClassifier(backbone, 1, settings["pooling"], 0.0, getattr(inputs, "pixels", None), settings["layer"])
-    with device_errors(f"End what else uses it and run again, or lower {encoder.key}.eval_batch_size."):
-        embedding, _ = apply(
-            model.to(device),
-            TurnDataset(inputs, data.clips, encoder.modality, turns, manifest),
-            settings["eval_batch_size"],
-            machine["workers"],
-            f"embed {encoder.modality}",
-        )
-    return embedding, {
-        "model": settings["model"],
-        "revision": download["commit"] if download else "",
-        "pooling": settings["pooling"],
-        "parameters": sum(p.numel() for p in backbone.parameters()),
-    }
+def _text(found):
+    return {key: str(value) for key, value in found.items()}
 
 
-def _features(encoder, data, turns, manifest, machine, threads):
-    """The same by a feature set."""
+class Network:
+    """A pretrained network as it is. `said`: what the store says of it."""
+
+    def __init__(self, encoder, data, machine, threads):
+        self.encoder, self.machine, settings = encoder, machine, encoder.settings
+        self.device = prepare_device(machine.device, threads, deterministic=True)
+        print(describe_device(self.device, "fp32", machine.loader_workers))
+        download = check_download(encoder.folder) if (Path(encoder.folder) / RECORD).exists() else None
+        backbone, processor = load_pretrained(encoder.folder, encoder.modality, f"{encoder.key}.model")
+        self.inputs = make_inputs(encoder.modality, processor, backbone.config, settings)
+        check_small(self.inputs, data.small, encoder.key)
+        pixels = getattr(self.inputs, "pixels", None)
+        self.model = EmotionClassifier(backbone, 1, settings["pooling"], 0.0, pixels, settings["layer"])
+        self.said = {
+            "model": settings["model"],
+            "revision": download["commit"] if download else "",
+            "pooling": settings["pooling"],
+            "parameters": sum(p.numel() for p in backbone.parameters()),
+        }
+
+    def embed(self, clips, turns, manifest, sequences, metadata):
+        """float32 (n, width) of the turns, whose clips are in the folder `clips`; and their sequences, with `metadata`."""
+        data = TurnDataset(self.inputs, clips, self.encoder.modality, turns, manifest)
+        setting, path = sequences or (None, None)
+        steps = Steps(self.encoder.modality, setting, self.inputs, self.model.backbone.config)
+        smaller = f"End what else uses it and run again, or lower {self.encoder.key}.eval_batch_size."
+        width = self.model.head.in_features
+        with (
+            device_errors(smaller, self.machine.jobs_per_gpu),
+            keeping(path, data, turns, steps, metadata, width) as keep,
+        ):
+            size, workers = self.encoder.settings["eval_batch_size"], self.machine.loader_workers
+            return apply(self.model.to(self.device), data, size, workers, f"embed {self.encoder.modality}", keep)[0]
+
+
+def _features(encoder, data, turns, manifest, machine):
+    """float32 (n, width) of the turns by a feature set."""
     name = encoder.settings["features"]
-    torch.set_num_threads(threads)
     sounds = Sounds(name, f"{encoder.key}.features", data.clips, turns, manifest)
-    loader = torch.utils.data.DataLoader(sounds, batch_size=None, num_workers=machine["workers"])
-    embedding = np.stack([vector.numpy() for vector in tqdm(loader, name, unit="turn")])
-    return embedding, {"model": name}
+    loader = torch.utils.data.DataLoader(sounds, batch_size=None, num_workers=machine.loader_workers)
+    return np.stack([vector.numpy() for vector in tqdm(loader, name, unit="turn")])
 
 
 class Sounds(torch.utils.data.Dataset):

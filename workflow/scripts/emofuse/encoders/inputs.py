@@ -81,14 +81,22 @@ class AudioInputs:
     def windows(self, path, length, rng=None):
         """float32 waveforms in -1..1 of a clip of `length` samples; with `rng` one random slice, without it those for
         evaluation. No more is read than a slice."""
-        padded = max(length, SHORTEST)
-        slack = max(0, padded - self.most)
-        if rng is not None:
-            starts = [int(rng.integers(slack + 1))]
-        else:
-            starts = np.linspace(0, slack, max(1, math.ceil(padded / self.most))).astype(int)
+        slack = max(0, max(length, SHORTEST) - self.most)
+        starts = self.starts(length) if rng is None else [int(rng.integers(slack + 1))]
         windows = [read_clip(path, length, int(start), self.most).astype(np.float32) / 32_768 for start in starts]
         return [np.pad(window, (0, max(0, min(SHORTEST, self.most) - len(window)))) for window in windows]
+
+    def starts(self, length):
+        """(W,) samples at which the windows for evaluation begin, of a clip of `length` samples."""
+        padded = max(length, SHORTEST)
+        return np.linspace(0, max(0, padded - self.most), max(1, math.ceil(padded / self.most))).astype(int)
+
+    def patches(self, config):
+        """How many patches a spectrogram is cut into, by frequency and over time; None of an encoder that takes no patches."""
+        if not hasattr(config, "frequency_stride"):
+            return None
+        high = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
+        return high, (config.max_length - config.patch_size) // config.time_stride + 1
 
     def batch(self, windows):
         """input_values float32: (W, samples) with attention_mask (W, samples), or spectrograms (W, frames, mel bins); Whisper's
@@ -122,13 +130,7 @@ class VideoInputs:
     def windows(self, path, length, rng=None):
         """uint8 (frames, 3, height, width) each; `length` is the clip's number of frames."""
         span = (self.frames - 1) * self.stride + 1
-        slack = max(0, length - span)
-        if rng is not None:
-            starts = [int(rng.integers(slack + 1))]
-        elif self.eval_windows == 1:
-            starts = [slack // 2]
-        else:
-            starts = np.linspace(0, slack, self.eval_windows if slack else 1).astype(int)
+        starts = self.starts(length) if rng is None else [int(rng.integers(max(0, length - span) + 1))]
         indices = [np.minimum(start + self.stride * np.arange(self.frames), length - 1) for start in starts]
         wanted = sorted({int(i) for window in indices for i in window})
         pictures = dict(zip(wanted, map(self._resized, read_frames(path, wanted)), strict=True))
@@ -136,6 +138,13 @@ class VideoInputs:
         if rng is not None and rng.random() < self.mirror:
             windows = [np.ascontiguousarray(window[..., ::-1]) for window in windows]
         return windows
+
+    def starts(self, length):
+        """(W,) frames at which the windows for evaluation begin, of a clip of `length` frames."""
+        slack = max(0, length - ((self.frames - 1) * self.stride + 1))
+        if self.eval_windows == 1:
+            return np.array([slack // 2])
+        return np.linspace(0, slack, self.eval_windows if slack else 1).astype(int)
 
     def _resized(self, picture):
         """A picture, uint8 (height, width, 3), as uint8 (3, height, width), resized and cropped by the processor.

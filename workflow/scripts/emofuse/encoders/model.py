@@ -46,10 +46,11 @@ class EmotionClassifier(nn.Module):
         if layer == "weighted":  # their softmax; all alike to begin with
             self.mixture = nn.Parameter(torch.zeros(len(self._states) + 1))
 
-    def forward(self, share, inputs, lengths, labels=None):
+    def forward(self, share, inputs, lengths, labels=None, states=False):
         """share: float32 (N, W), what each of the W windows is of the mean of each of the N turns. inputs: what the
         modality's processor makes of the windows. lengths: list of W int, samples of each window (of sound). labels: int64
-        (N,). Returns loss (scalar, with labels only), logits (N, classes), embedding (N, width), all float32.
+        (N,). Returns loss (scalar, with labels only), logits (N, classes), embedding (N, width), all float32; if asked for
+        `states`, those that are pooled, (W, T, width), and which are `real`, (W, T) of 0 and 1, or None for all.
 
         Nothing here makes the host wait for the device: what it has to know, the batch brings along.
         """
@@ -57,12 +58,15 @@ class EmotionClassifier(nn.Module):
             self.masked_norm.samples = lengths
         if self.pixels:
             inputs = {**inputs, "pixel_values": self.pixels(inputs["pixel_values"])}
-        states = self.backbone(**inputs).last_hidden_state
+        made = self.backbone(**inputs).last_hidden_state
         with torch.autocast(share.device.type, enabled=False):  # bf16 has 8 bits: too few to tell logits apart
-            states = self._chosen(states)
-            embedding = share @ self._pool(states, self._real(states, inputs.get("attention_mask"))).float()
+            made = self._chosen(made)
+            real = self._real(made, inputs.get("attention_mask"))
+            embedding = share @ self._pool(made, real).float()
             logits = self.head(self.dropout(embedding))
             result = {"logits": logits, "embedding": embedding}
+            if states:
+                result |= {"states": made.float(), "real": real}
             if labels is not None:
                 result = {"loss": self.loss(logits, labels), **result}
         return result

@@ -52,8 +52,8 @@ class Machine:
     device: str
     loader_workers: int
     jobs_per_gpu: int
-    gradient_checkpointing: bool
-    checkpoint_minutes: int
+    gradient_checkpointing: bool = False
+    checkpoint_minutes: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,14 @@
 from emofuse.runtime.errors import EmofuseError
 
 
+def frame_rate(path):
+    """Frames a second of a clip, float."""
+    import av
+
+    with av.open(str(path)) as container:
+        return float(container.streams.video[0].average_rate)
+
+
 def read_frames(path, wanted):
     """Yield the frames with the numbers `wanted` (ascending) of a clip, as RGB arrays uint8 (height, width, 3).
 
