@@ -38,6 +38,7 @@ def test_each_file_runs_what_it_adds_and_no_more(extended):
     add("fusion/classifiers/logistic.py")
     add("splits/protocols/improvisation.py")
     add("encoders/poolings/maximum.py")
+    add("encoders/features/loudness.py")
     assert project.planned() == {}
     project.write_config("x.yaml", {"classifiers": {"logistic": {"C": [0.1, 1.0]}}})
     assert project.planned(configs=CONFIGS) == {"classify logistic": 3} | below
@@ -50,6 +51,11 @@ def test_each_file_runs_what_it_adds_and_no_more(extended):
     assert project.planned(configs=CONFIGS) == {
         "check_encoders": 1, "fine_tune audio": 3, "embed audio": 3,
     } | everything | below  # fmt: skip
+
+    loud = {"fusion": {"audio": "loud"}, "encoders": {"audio": {"loud": {"features": "loudness"}}}}
+    project.write_config("x.yaml", loud)
+    feature = {"check_encoders": 1, "embed_frozen audio": 1, "fit_probe audio": 3}
+    assert project.planned(configs=CONFIGS) == feature | everything | below
 
     svm = project.folder / PACKAGE / "fusion/classifiers/svm.py"
     code = svm.read_text(encoding="utf-8")
@@ -126,6 +132,14 @@ def test_the_pooling_of_the_document_leaves_padding_out():
     pool = module("encoders/poolings/maximum.py")["pool"]
     assert pool(states, torch.tensor([[1, 1, 0]])).tolist() == [[3.0, -1.0]]
     assert pool(states, None).tolist() == [[9.0, 9.0]]
+
+
+def test_the_feature_set_of_the_document_takes_any_length():
+    vector_of = module("encoders/features/loudness.py")["make"]()
+    for samples in (1, 100, 16_000):
+        vector = vector_of(np.full(samples, 0.1, np.float32))
+        np.testing.assert_allclose(vector, np.full(5, -20.0), atol=1e-4)
+        assert vector.dtype == np.float32
 
 
 def test_the_combination_of_the_document_takes_one_row_for_all():
