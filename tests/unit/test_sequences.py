@@ -84,6 +84,12 @@ def test_patches_of_a_spectrogram_are_averaged_over_frequencies():
     np.testing.assert_allclose(made[:, 0], seconds, atol=0.05)
 
 
+def test_a_turn_shorter_than_a_patch_has_a_step():
+    steps = sound(10.0, frequency_stride=10, time_stride=10, patch_size=16, num_mel_bins=16, max_length=1024)
+    made, seconds = steps(None, 800, np.arange(101.0)[None, :, None], None)
+    assert made.tolist() == [[0.0]] and len(seconds) == 1
+
+
 def write_clip(path, frames, rate=30):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate)

@@ -33,9 +33,8 @@ def embed_frozen(turns, encoder, data, machine, threads, drop, output, sequences
 
     turns: path of turns.parquet. encoder: `settings.Encoder`. data: `settings.Data` without a split. machine:
     `settings.Machine`. drop: whether turns that a file of vectors lacks are left out. sequences: as for `embed`, of a network.
-    Metadata: modality, encoder, model, revision,
-    pooling, checkpoint (sha256 of the vectors), parameters, frozen ('true') and left_out (JSON: turn -> why it has none).
-    No label is read.
+    Metadata: modality, encoder, model, revision, pooling, checkpoint (sha256 of the vectors), parameters, frozen ('true') and
+    left_out (JSON: turn -> why it has none). No label is read.
     """
     settings = encoder.settings
     corpus = read_parquet(turns, columns=["turn_id"])["turn_id"].to_pylist()

@@ -38,8 +38,7 @@ def writing(path, metadata, width):
     ):
 
         def flush():
-            columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
-            writer.write_table(pa.table(list(columns), schema=writer.schema), row_group_size=GROUP)
+            writer.write_table(pa.table(list(zip(*rows, strict=True)), schema=writer.schema), row_group_size=GROUP)
             rows.clear()
 
         def write(turn, states, seconds):
@@ -52,7 +51,8 @@ def writing(path, metadata, width):
                 flush()
 
         yield write
-        flush()
+        if rows:
+            flush()
 
 
 @contextmanager
@@ -131,6 +131,7 @@ class Steps:
             else:  # of short sound with the silence that it is filled up with
                 middles = start + (np.arange(len(rows)) + 0.5) * max(sound, min(SHORTEST, self.inputs.most)) / len(rows)
             within = middles < start + sound
+            within[0] = True  # also where a turn is shorter than a patch
             times.append(middles[within] / RATE)
             found.append(rows[within])
         return _averaged(np.concatenate(found), np.concatenate(times), 1 / rate)
