@@ -19,7 +19,7 @@ from emofuse.clips.audio import wav_bytes
 from emofuse.clips.files import COLUMNS, clip_path, save_clip
 from emofuse.configuration.schema import load_schema
 from emofuse.demo.encoders import write_encoder
-from emofuse.encoders.features import log_mel, mfcc
+from emofuse.encoders.features import _opensmile, log_mel, mfcc
 from emofuse.encoders.frozen import embed_frozen
 from emofuse.encoders.outside import read_vectors
 from emofuse.encoders.probe import fit_probe
@@ -357,8 +357,9 @@ def test_a_network_is_embedded_as_it_is(sounds, tmp_path):
     assert int(read_metadata(tmp_path / "out.parquet")["parameters"]) == sum(p.numel() for p in model.parameters())
 
 
-def test_opensmile_is_asked_for_by_name(sounds, tmp_path):
+def test_opensmile_is_asked_for_by_name(sounds, tmp_path, monkeypatch):
     turns, data, _ = sounds
+    monkeypatch.setattr(_opensmile, "find_spec", lambda name: None)
     for name in ("egemaps", "compare"):
         with pytest.raises(
             EmofuseError, match=rf"encoders.audio.x.features: {name}: .*pip install opensmile.*research"
