@@ -71,6 +71,7 @@ def tried(finished, cluster, tmp_path_factory):
         "memory": lambda project: over_limit(project, cluster, "mem_mb", 1200),
         "preempted": lambda project: preempt(project, cluster),
         "again": lambda project: one_fold_again(project, cluster),
+        "together": lambda project: trainings_together(project, cluster),
     }
     projects = {name: finished[0].copy(tmp_path_factory.mktemp(name) / "project") for name in attempts}
     with ThreadPoolExecutor() as pool:
@@ -93,6 +94,23 @@ def test_one_fold_again(tried):
         **{rule: 1 for rule in ("evaluate", "assess", "make_tables", "make_figures", "make_report")},
         **{"evaluate_fold": 1, "make_fold_tables": 1},  # which no run has asked for before
     }
+
+
+def trainings_together(project, cluster):
+    """Train the three folds of an encoder anew in one SLURM job, one after the other on one GPU."""
+    shutil.rmtree(project.folder / RESULTS / "encoders/audio/wav2vec2")
+    targets = [TRAINING.format("audio", "wav2vec2").replace("session3", f"session{number}") for number in (1, 2, 3)]
+    grouped = ["--groups", "fine_tune=trainings", "--group-components", "clips=20", "trainings=3"]
+    one_gpu = ["--resources", "gpu=1", "--set-resource-scopes", "gpu=local", "--set-resources", "fine_tune:gpu=1", "--"]
+    return run(cluster, project, *grouped, *one_gpu, *targets)
+
+
+def test_trainings_of_several_folds_in_one_job(tried):
+    done = tried["together"].result()
+    assert done.code == 0, done.output[-20_000:]
+    [job] = done.jobs
+    assert (job["TresPerJob"], job["TimeLimit"]) == ("gres/gpu:1", "1-00:00:00")  # three times eight hours
+    assert done.output.count("rule fine_tune:") >= 3
 
 
 def preempt(project, cluster):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emofuse.fusion.systems import COMBINED
+from emofuse.fusion.systems import COMBINED, require_one_width
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError, listing
 from emofuse.runtime.store import read_json, read_metadata, read_parquet
@@ -185,18 +185,6 @@ def some(turns, most=5):
     return f"{len(turns)} turn{'s' * (len(turns) > 1)} ({', '.join(turns[:most])}{', ...' * (len(turns) > most)})"
 
 
-def check_widths(widths, encoders, combinations):
-    """Raise EmofuseError where a combination cannot be made of the encoders that are fused.
-
-    widths: {'modality.encoder': of its vectors}, of those that are known; encoders: {modality: name}, of those that are
-    named and not chosen later. So that it is not first met when all is trained.
-    """
-    known = {m: widths[f"{m}.{name}"] for m, name in encoders.items() if f"{m}.{name}" in widths}
-    for how in combinations:
-        if len(known) > 1:
-            combine({modality: np.zeros((1, width)) for modality, width in known.items()}, how)
-
-
 def scale(vectors, training):
     """Standardise each modality by the mean and deviation of its training rows.
 
@@ -225,15 +213,8 @@ def combine(vectors, how):
     Where it takes vectors of one width, a modality may have a single row, for all turns. Raises EmofuseError where such a
     one meets unequal widths.
     """
-    combination = kinds.load(COMBINED, how)
-    widths = {name: x.shape[1] for name, x in vectors.items()}
-    if getattr(combination, "ONE_WIDTH", False) and len(set(widths.values())) > 1:
-        named = ", ".join(f"{name} {width}" for name, width in widths.items())
-        raise EmofuseError(
-            f"Early fusion by {how} needs vectors of one width, and these are {named} wide. Set early_fusion: [concat] "
-            "(concatenation takes any widths), or choose encoders of one width."
-        )
-    return combination.combine(list(vectors.values()))
+    require_one_width({name: x.shape[1] for name, x in vectors.items()}, how)
+    return kinds.load(COMBINED, how).combine(list(vectors.values()))
 
 
 def softmax(logits):

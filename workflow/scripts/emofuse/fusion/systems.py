@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from emofuse.runtime import kinds
+from emofuse.runtime.errors import EmofuseError
 
 MODALITIES = ("text", "audio", "video")
 KINDS = ("single", "early", "late", "substituted", "baseline", "chosen")
@@ -99,6 +100,16 @@ def systems_of(classifier, encoders, early=COMBINATIONS[1:]):
     if classifier != "argmax":
         made += [system.without(modality) for system in full_fusions(made) for modality in modalities]
     return sorted(made, key=lambda system: system.order)
+
+
+def require_one_width(widths, how):
+    """Raise EmofuseError where the combination `how` takes vectors of one width and those of {modality: width} differ."""
+    if kinds.constants(COMBINED)[how].get("ONE_WIDTH") and len(set(widths.values())) > 1:
+        named = ", ".join(f"{modality} {width}" for modality, width in widths.items())
+        raise EmofuseError(
+            f"Early fusion by {how} needs vectors of one width, and these are {named} wide. Set early_fusion: [concat] "
+            "(concatenation takes any widths), or choose encoders of one width."
+        )
 
 
 def code_of(classifier):
