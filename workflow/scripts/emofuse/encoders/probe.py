@@ -23,7 +23,7 @@ from emofuse.runtime.store import read_json, read_metadata, read_parquet, share,
 from emofuse.splits.parts import read_split, turns_digest
 from emofuse.splits.speakers import speaker_folds
 
-COPIED = ("encoder", "model", "modality", "revision", "pooling", "left_out", "frozen")
+COPIED = ("encoder", "model", "modality", "revision", "pooling", "left_out", "frozen", "checkpoint")
 ITERATIONS = 1_000
 
 
@@ -71,41 +71,31 @@ def fit_probe(vectors, split, encoder, strengths, seed, threads, output, like=No
             best, *(np.array([row[name] for row in learned]) for name in ("speaker", "dialog"))
         )
 
-    seconds = time.monotonic() - began
     head = said[best].head()
     Path(output["head"]).parent.mkdir(parents=True, exist_ok=True)
     save_file(head, output["head"], metadata={"format": "pt"})
     share([output["head"]])
-    validated = len(rows[watched]) > 0
-    record = {
-        "modality": encoder.modality,
-        "encoder": encoder.name,
-        "settings": encoder.settings,
-        "frozen": True,
-        "C": best,
+    record = {"modality": encoder.modality, "encoder": encoder.name, "settings": encoder.settings, "seed": seed}
+    record |= {"frozen": True, "C": best, "best_epoch": None, "precision": "fp32", "classes": classes}
+    record |= {
         "commit": source["revision"] or None,
-        "seed": seed,
-        "classes": classes,
         "turns": {part: len(of) for part, of in rows.items()},
         "train_turns": turns_digest(row["turn_id"] for row in table.to_pylist() if row["part"] == "train"),
-        "best_epoch": None,
-        "chosen_on": watched if validated else None,
-        "best_wa": scores[best][0] if validated else None,
-        "precision": "fp32",
+        "chosen_on": watched if len(rows[watched]) else None,
+        "best_wa": scores[best][0] if len(rows[watched]) else None,
         "checkpoint": source["checkpoint"],
     }
-    versions = {"scikit-learn": sklearn.__version__}
-    parameters = int(source["parameters"]) + sum(tensor.numel() for tensor in head.values())
-    write_json(output["training"], record | cost("cpu", seconds, len(rows["train"]) / seconds, parameters, versions))
-    metadata = {
-        **{key: source[key] for key in COPIED},
-        "split": read_metadata(split)["split"],
-        "seed": str(seed),
-        "checkpoint": source["checkpoint"],
-        "classes": json.dumps(classes),
-    }
+    write_json(output["training"], record | _cost(source, head, len(rows["train"]), time.monotonic() - began))
+    metadata = {key: source[key] for key in COPIED} | {"seed": str(seed), "classes": json.dumps(classes)}
+    metadata["split"] = read_metadata(split)["split"]
     of_turn = {turn: row["part"] for turn, row in facts.items()}
     write_embeddings(output["embeddings"], turns, of_turn, embedding, logits.astype(np.float32), metadata)
+
+
+def _cost(source, head, turns, seconds):
+    """What training.json says of the machine and the time. source: metadata of the vectors, with their encoder's parameters."""
+    parameters = int(source["parameters"]) + sum(tensor.numel() for tensor in head.values())
+    return cost("cpu", seconds, turns / seconds, parameters, {"scikit-learn": sklearn.__version__})
 
 
 class Probe:
