@@ -135,8 +135,7 @@ def test_words_against_transformers_alone(tmp_path):
     inputs = make_inputs("text", tokenizer, backbone.config, {"max_tokens": 64, "markers": "keep"})
     data = TurnDataset(inputs, tmp_path / "clips", "text", list(texts), read_manifests([tmp_path / "manifest.tsv"]))
     model = EmotionClassifier(backbone, 1, "mean", 0.0)
-    steps = Steps("text", True, inputs, backbone.config)
-    with keeping(tmp_path / "s.parquet", data, list(texts), steps, {}, 64) as keep:
+    with keeping((True, tmp_path / "s.parquet"), "text", model, data, list(texts), {}) as keep:
         embedding, _ = apply(model, data, 3, 0, "", keep)
     found = {turn: (states, seconds) for turn, states, seconds in Sequences(tmp_path / "s.parquet")}
     for number, (turn, text) in enumerate(texts.items()):

@@ -6,7 +6,7 @@ from emofuse.clips.files import read_manifests, require_whole_clips
 from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import TurnDataset, make_inputs
 from emofuse.encoders.model import checkpoint_hash, load_classifier, load_processor
-from emofuse.encoders.sequences import Steps, keeping
+from emofuse.encoders.sequences import keeping
 from emofuse.encoders.stores import why_left_out, write_embeddings
 from emofuse.runtime.devices import describe_device, device_errors, prepare_device
 from emofuse.runtime.store import read_json, read_metadata, read_parquet
@@ -54,10 +54,10 @@ def embed(turns, data, folder, machine, threads, output, sequences=None):
         "left_out": json.dumps(left_out),
     }
     clips = TurnDataset(inputs, data.clips, modality, usable, manifest)
-    setting, path = sequences or (None, None)
-    steps = Steps(modality, setting, inputs, model.backbone.config)
-    width = model.head.in_features
-    with device_errors(smaller, machine.jobs_per_gpu), keeping(path, clips, usable, steps, metadata, width) as keep:
+    with (
+        device_errors(smaller, machine.jobs_per_gpu),
+        keeping(sequences, modality, model, clips, usable, metadata) as keep,
+    ):
         embedding, logits = apply(
             model.to(device), clips, settings["eval_batch_size"], machine.loader_workers, f"embed {modality}", keep
         )

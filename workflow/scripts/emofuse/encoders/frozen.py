@@ -16,7 +16,7 @@ from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import TurnDataset, make_inputs
 from emofuse.encoders.model import EmotionClassifier, load_pretrained
 from emofuse.encoders.outside import read_vectors
-from emofuse.encoders.sequences import Steps, keeping
+from emofuse.encoders.sequences import keeping
 from emofuse.encoders.stores import vectors, why_left_out
 from emofuse.media.wav import read_clip
 from emofuse.runtime import kinds
@@ -96,13 +96,10 @@ class Network:
     def embed(self, clips, turns, manifest, sequences, metadata):
         """float32 (n, width) of the turns, whose clips are in the folder `clips`; and their sequences, with `metadata`."""
         data = TurnDataset(self.inputs, clips, self.encoder.modality, turns, manifest)
-        setting, path = sequences or (None, None)
-        steps = Steps(self.encoder.modality, setting, self.inputs, self.model.backbone.config)
         smaller = f"End what else uses it and run again, or lower {self.encoder.key}.eval_batch_size."
-        width = self.model.head.in_features
         with (
             device_errors(smaller, self.machine.jobs_per_gpu),
-            keeping(path, data, turns, steps, metadata, width) as keep,
+            keeping(sequences, self.encoder.modality, self.model, data, turns, metadata) as keep,
         ):
             size, workers = self.encoder.settings["eval_batch_size"], self.machine.loader_workers
             return apply(self.model.to(self.device), data, size, workers, f"embed {self.encoder.modality}", keep)[0]

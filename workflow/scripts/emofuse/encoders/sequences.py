@@ -56,15 +56,17 @@ def writing(path, metadata, width):
 
 
 @contextmanager
-def keeping(path, data, turns, steps, metadata, width):
-    """Yield what `inference.apply` is to hand states to, for a file of sequences; None where `path` is.
+def keeping(sequences, modality, model, data, turns, metadata):
+    """Yield what `inference.apply` is to hand states to, for a file of sequences; None where there is to be none.
 
-    data: the TurnDataset; turns: its ids; steps: `Steps`.
+    sequences: None, or the config's setting and the path. model: the EmotionClassifier; data: the TurnDataset; turns: its ids.
     """
-    if path is None:
+    if sequences is None:
         yield None
         return
-    with writing(path, metadata, width) as write:
+    setting, path = sequences
+    steps = Steps(modality, setting, data.inputs, model.backbone.config)
+    with writing(path, metadata, model.head.in_features) as write:
         yield lambda number, states, real: write(
             turns[number], *steps(data.paths[number], data.lengths[number], states, real)
         )

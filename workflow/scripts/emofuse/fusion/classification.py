@@ -72,10 +72,10 @@ def classify(source, labels, method, output, refit=None, folds=()):
     found = {}
     title = f"classify {method.classifier}"
     for system, chosen, prediction in tqdm(answers, total=len(known), desc=title, unit="system"):
-        averaged = vectors_of(system) == "cross_fitted" and system.learns
-        calibration = calibrated(prediction, rows, method.decides and not averaged)
+        train_vectors = vectors_of(system)
+        calibration = calibrated(prediction, rows, method.decides and train_vectors != "cross_fitted")
         found[system] = tabulate(system, prediction, rows, chosen, data.encoders, calibration)
-        found[system][1]["train_vectors"] = vectors_of(system) if system.learns else ""
+        found[system][1]["train_vectors"] = train_vectors
     for note, count in Counter(note for _, said in found.values() for note in said["notes"]).items():
         log.warning("%d of %d systems on %s, seed %s: %s", count, len(known), data.split, method.seed, note)
     others = [*([anew] if anew else []), *crosswise]
@@ -115,9 +115,12 @@ def read_sources(source, refit, folds, method):
 
 
 def learned_from(system, stores, train_vectors):
-    """The kind of training vectors of a system: of frozen encoders alone the training part, for their vectors know no label
-    and what their probes say of it comes from others; else `train_vectors`. stores: {modality: what describes its encoder}.
+    """The kind of training vectors of a system: '' where nothing is trained; of frozen encoders alone the training part, for
+    their vectors know no label and what their probes say of it comes from others; else `train_vectors`. stores: {modality:
+    what describes its encoder}.
     """
+    if not system.learns:
+        return ""
     frozen = all(stores[modality]["frozen"] == "true" for modality in system.modalities)
     return "in_sample" if frozen else train_vectors
 

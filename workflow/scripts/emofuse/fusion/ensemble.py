@@ -61,10 +61,10 @@ def train(known, tasks_of, learned_from, rows, method, voices):
     learned_from: system -> the kind of training vectors. tasks_of: (kind, kind of training vectors) -> Tasks. voices: how
     many cross-fitted encoders speak of each turn of which there are cross-fitted vectors.
     """
-    of_kind = {(s.kind, learned_from(s)): [] for kind in ("early", "late") for s in known if s.kind == kind}
-    for system in known:
-        if system.kind in ("early", "late"):
-            of_kind[system.kind, learned_from(system)].append(system)
+    of_kind = {}
+    for kind in ("early", "late"):
+        for system in (system for system in known if system.kind == kind):
+            of_kind.setdefault((kind, learned_from(system)), []).append(system)
     for (kind, train_vectors), systems in of_kind.items():
         tasks = tasks_of(kind, train_vectors)
         shared = [Distances(task.train) for task in tasks]
