@@ -46,7 +46,9 @@ def load_schema(path):
 
     Where the file says `enum_of: <kind>` the names of that kind's things are allowed; where it says `settings_of: <kind>`
     there is a section for each, with what its file calls SETTINGS: JSON schemas by key, each with a `default` and a
-    `description`, and `listed: True` where a list of values may stand to be chosen from.
+    `description`, and `listed: True` where a list of values may stand to be chosen from. Where it says `entries_of: <kind>`
+    an entry names its `kind`, and beside those settings it has the `common` ones, and of what is trained in epochs (its file
+    has TRAINS, the defaults) the `trained` ones.
     """
     schema = yaml.load(Path(path).read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     nodes = [schema]
@@ -58,6 +60,9 @@ def load_schema(path):
             if "settings_of" in node:
                 things = kinds.constants(node.pop("settings_of"))
                 node["properties"] = {name: _section(constants) for name, constants in things.items()}
+            if "entries_of" in node:
+                things = kinds.constants(node.pop("entries_of"))
+                node |= _entry(things, node.pop("common"), node.pop("trained"))
             nodes += node.values()
         elif isinstance(node, list):
             nodes += node
@@ -71,6 +76,21 @@ def _section(constants):
         "description": constants["SENTENCE"],
         "properties": {name: _setting(dict(setting)) for name, setting in constants["SETTINGS"].items()},
     }
+
+
+def _entry(things, common, trained):
+    """The schema of an entry that is of one of some kinds of things."""
+    kind = {"enum": list(things), "description": " ".join(f"`{n}`: {of['SENTENCE']}" for n, of in things.items())}
+    entry = {"required": ["kind"], "type": "object", "properties": {"kind": kind}}
+    for name, constants in reversed(things.items()):
+        section = _section(constants)
+        settings = common | {"kind": kind} | section["properties"]
+        defaults = constants.get("TRAINS")
+        if defaults:
+            settings |= {key: of | ({"default": defaults[key]} if key in defaults else {}) for key, of in trained.items()}
+        test = {"type": "object", "required": ["kind"], "properties": {"kind": {"const": name}}}
+        entry = {"if": test, "then": section | {"required": ["kind"], "properties": settings}, "else": entry}
+    return entry
 
 
 def _setting(setting):

@@ -6,23 +6,24 @@ from itertools import combinations
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError
 
-MODALITIES = ("text", "audio", "video")
-KINDS = ("single", "early", "late", "substituted", "baseline", "chosen")
-LEARNERS, COMBINED = "fusion/classifiers", "fusion/combinations"
+MODALITIES = ("text", "audio", "video", "motion")
+KINDS = ("single", "early", "late", "named", "substituted", "baseline", "chosen")
+LEARNERS, COMBINED, MODELS = "fusion/classifiers", "fusion/combinations", "fusion/models"
 COMBINATIONS = ("", *kinds.constants(COMBINED))
-CLASSIFIERS = ("", *kinds.constants(LEARNERS), "argmax")
+CLASSIFIERS = ("", *kinds.constants(LEARNERS), "argmax", *kinds.constants(MODELS))
 # Early and late stand together: the fusions of all modalities before those of two, these before those of one.
-RANKS = {"single": 0, "early": 1, "late": 1, "substituted": 2, "baseline": 3, "chosen": 4}
+RANKS = {"single": 0, "early": 1, "late": 1, "named": 2, "substituted": 3, "baseline": 4, "chosen": 5}
 
 
 @dataclass(frozen=True)
 class System:
     """One way from the modalities' encoders to a class.
 
-    `kind`: single (one encoder's own softmax), early (a classifier of embeddings), late (of softmax outputs), substituted
-    (an early or late one that meets turns without the modality `missing`, for which something neutral stands), baseline
-    or chosen (the final system, which may be another one in each split). `combination` and `classifier` are named by
-    their files; the former is empty where nothing is combined, the latter argmax where nothing is trained after the encoders.
+    `kind`: single (one encoder's own softmax), early (a classifier of embeddings), late (of softmax outputs), named (one of the
+    config's section `systems`), substituted (an early or late one that meets turns without the modality `missing`, for which
+    something neutral stands), baseline or chosen (the final system, which may be another one in each split). `combination`
+    and `classifier` are named by their files; the former is empty where nothing is combined, the latter argmax where nothing
+    is trained after the encoders, and of a named one its file in fusion/models.
     """
 
     name: str
@@ -49,7 +50,7 @@ class System:
     @property
     def learns(self):
         """Whether a classifier is trained after the encoders."""
-        return self.kind in ("early", "late", "substituted") and self.classifier != "argmax"
+        return self.kind in ("early", "late", "named", "substituted") and self.classifier != "argmax"
 
     def without(self, modality):
         """The same trained classifier, applied to turns that lack `modality`."""
@@ -119,9 +120,22 @@ def code_of(classifier):
     return [*kinds.code(LEARNERS, own), *kinds.code(COMBINED, kinds.constants(COMBINED))]
 
 
+def named(name, model, modalities):
+    """The System of an entry of the config's section `systems`; model: its kind, a file of fusion/models."""
+    ordered = tuple(modality for modality in MODALITIES if modality in modalities)
+    return System(name, "named", "", model, ordered)
+
+
+def code_of_model(model):
+    """The files that the predictions of a named system are made by, beside the script: its own, and that of its classifier."""
+    classifier = kinds.constants(MODELS)[model].get("CLASSIFIER")
+    return [*kinds.code(MODELS, [model]), *kinds.code(LEARNERS, [classifier] if classifier else [])]
+
+
 def candidates(known):
-    """Those of the systems of a run that may become its final system: single modalities, and the fusions of all of them."""
-    return singles(known) + full_fusions(known)
+    """Those of the systems of a run that may become its final system: single modalities, the fusions of all of them, and those
+    that the config names."""
+    return singles(known) + full_fusions(known) + [system for system in known if system.kind == "named"]
 
 
 def singles(known):

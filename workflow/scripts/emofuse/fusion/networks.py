@@ -1,0 +1,109 @@
+"""Trains a small network on the turns of a split: its epochs, the best of them by the validation part, several times over."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import logsumexp
+from torch import nn
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from emofuse.fusion.dialogs import Turns
+
+CLIP = 1.0  # norm of the gradient of a step
+DECAY = 0.01  # of weights
+BATCH_ASKED = 64  # dialogs or turns a batch in answering; of no effect on the answers
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a system of `fusion/models` is trained for. learned, judged: (n,) bool of the Turns: those whose labels are learned
+    from, and those by which the epoch is chosen. settings: its own, each with one value. like: None, or what the `record` of
+    one says that was trained before: its epochs are taken, and nothing is judged."""
+
+    turns: Turns
+    learned: np.ndarray
+    judged: np.ndarray
+    settings: dict
+    seed: int
+    threads: int
+    like: dict | None = None
+
+
+class Trained:
+    """Trained networks that answer together. `record`: epochs (those that were kept), losses (of each network and epoch,
+    validation, nats a turn), parameters (of one network)."""
+
+    def __init__(self, networks, batches, record):
+        self.networks, self.batches, self.record = networks, batches, record
+
+    def ask(self, rows):
+        """The logarithm of the mean of their probabilities for the rows (indices), (rows, classes) float64."""
+        said = [ask(network, self.batches, rows).astype(np.float64) for network in self.networks]
+        return logsumexp([x - logsumexp(x, 1, keepdims=True) for x in said], axis=0) - np.log(len(said))
+
+
+def train(task, network, batching):
+    """Train as many networks as the setting `members` says, from other weights and in another order each: a Trained.
+
+    network: a class, of widths {modality: d}, the number of classes and the settings; of a batch it gives a list of logits
+    (rows, classes), one a head: the first is what it says, and all are learned. batching: a class of `batches`.
+    """
+    task.turns.require_apart(task.learned)
+    torch.set_num_threads(task.threads)
+    torch.use_deterministic_algorithms(True)
+    batches = batching(task.turns, task.learned)
+    networks, record = [], {"epochs": [], "losses": []}
+    for member in range(task.settings["members"]):
+        seed = np.random.SeedSequence([task.seed, member]).generate_state(1)[0]
+        torch.manual_seed(int(seed))
+        made = network(task.turns.widths, batches.classes, task.settings)
+        epochs = task.like["epochs"][member] if task.like else None
+        epoch, losses = fit(made, batches, task, np.random.default_rng(seed), epochs)
+        networks.append(made)
+        record["epochs"].append(epoch)
+        record["losses"].append(losses)
+    record["parameters"] = sum(weights.numel() for weights in networks[0].parameters())
+    return Trained(networks, batches, record)
+
+
+def fit(network, batches, task, rng, epochs=None):
+    """Train a network for `epochs`, or until its validation loss has not fallen for the setting `patience`, and go back to the
+    epoch with the least; (that epoch, the losses)."""
+    settings = task.settings
+    learned, judged = np.flatnonzero(task.learned), np.flatnonzero(task.judged)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings["learning_rate"], weight_decay=DECAY)
+    best, kept, losses = 0, None, []
+    for epoch in tqdm(range(1, (epochs or settings["epochs"]) + 1), "train", unit="epoch"):
+        network.train()
+        for rows, batch in batches.draw(learned, settings["batch_size"], rng):
+            labels = torch.from_numpy(batches.labels[rows])
+            loss = sum(cross_entropy(logits, labels) for logits in network(batch))
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+            optimizer.step()
+        if epochs:
+            continue
+        said = torch.from_numpy(ask(network, batches, judged))
+        losses.append(cross_entropy(said, torch.from_numpy(batches.labels[judged])).item())
+        if losses[-1] == min(losses):
+            best, kept = epoch, copy.deepcopy(network.state_dict())
+        elif epoch - best >= settings["patience"]:
+            break
+    if epochs:
+        return epochs, losses
+    network.load_state_dict(kept)
+    return best, losses
+
+
+def ask(network, batches, rows):
+    """What a network says of some rows (indices), in their order: (rows, classes) float32 logits."""
+    network.eval()
+    found = np.zeros((len(batches.labels), batches.classes), np.float32)
+    with torch.inference_mode():
+        for of_batch, batch in batches.draw(rows, BATCH_ASKED):
+            found[of_batch] = network(batch)[0].numpy()
+    return found[rows]
