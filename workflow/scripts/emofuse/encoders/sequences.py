@@ -148,6 +148,16 @@ class Steps:
         return _averaged(states.mean(2)[there], (first[there] + long / 2) / second, long / second)
 
 
+def resampled(rows, times, lasts, rate):
+    """(states, seconds): rows (n, width) at `times` (n,), averaged to `rate` steps a second.
+
+    Those at times past the `lasts` seconds of the turn are left out, but for the first.
+    """
+    within = times < lasts
+    within[0] = True
+    return _averaged(rows[within], times[within], 1 / rate)
+
+
 def _averaged(rows, times, period):
     """Means of rows (n, width) by the period of time that they fall into, and its middle: only of periods with a row."""
     places, index = np.unique(np.floor(times / period + 1e-6), return_inverse=True)
