@@ -48,7 +48,7 @@ def check_choices(config):
     problems += _system_problems(config)
     for modality, name in config["fusion"].items():
         problems += _encoder_problems(config, modality, name)
-    problems += _steps_problems(config["encoders"])
+    problems += _steps_problems(config["encoders"]) + _motion_problems(config)
     forbidden = [name for name in leaks(config) if name not in config["allow_leaks"]]
     problems += [f"allow_leaks: {LEAKS[name]}; allow it as '{name}', or change the setting" for name in forbidden]
     owner = {}
@@ -122,6 +122,16 @@ def _steps_problems(encoders):
         f"{key}.sequences: '{of['features']}' makes one vector of a turn and has no steps; leave `sequences` out"
         for key, of in sets
         if "features" in of and of.get("sequences") and not kinds.defines(FEATURES, of["features"], "make_steps")
+    ]
+
+
+def _motion_problems(config):
+    """Encoders of motion that read clips which the run does not cut."""
+    return [
+        f"encoders.motion.{name}.motion: 'clips' reads the video clips, and there is no video in fusion; name an encoder"
+        " under fusion.video, or take 'capture'"
+        for name, settings in config["encoders"].get("motion", {}).items()
+        if settings["motion"] == "clips" and "video" not in config["fusion"]
     ]
 
 
