@@ -56,15 +56,12 @@ def _regular(body, columns):
     """float64 (n, columns) of a table without any fault, or None. Three times as fast as line by line, which 30,000 files ask
     for."""
     body = body.replace(" \n", "\n").strip()
-    rows = body.count("\n") + 1
-    if "  " in body or body.count(" ") != rows * (columns - 1):
-        return None
     form = {"header": None, "dtype": np.float64, "quoting": csv.QUOTE_NONE, "skip_blank_lines": False}
     try:
         table = pd.read_csv(io.StringIO(body), sep=" ", na_values=["NaN"], keep_default_na=False, **form).to_numpy()
-    except ValueError:  # pandas' own errors are of this kind
+    except ValueError:  # pandas' own errors are of this kind; it finds nothing between two blanks to be no number
         return None
-    whole = table.shape == (rows, columns) and np.isfinite(table[:, :2]).all()
+    whole = table.shape[1] == columns and np.isfinite(table[:, :2]).all()
     return table if whole and not (np.abs(table[:, 2:]) > LARGEST).any() else None
 
 
