@@ -23,6 +23,7 @@ from emofuse.encoders.features import _opensmile, log_mel, mfcc
 from emofuse.encoders.frozen import embed_frozen
 from emofuse.encoders.outside import read_vectors
 from emofuse.encoders.probe import fit_probe
+from emofuse.encoders.proof import check_encoders
 from emofuse.encoders.sequences import Sequences
 from emofuse.encoders.settings import Data, Encoder, Machine
 from emofuse.fusion.classification import Source, classify
@@ -331,6 +332,17 @@ def test_the_steps_of_a_feature_set_are_its_frames_averaged(sounds, tmp_path):
         last = -(-len(samples[turn]) // 160)  # frames whose middle is in the turn
         expected = [frames[10 * step : min(10 * step + 10, last)].mean(axis=0) for step in range(len(states))]
         np.testing.assert_allclose(states, expected, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("steps", [np.zeros(4), np.full((3, 2), np.nan), np.zeros((0, 2)), np.zeros((4, 2))])
+def test_steps_that_are_none_are_refused_before_anything_is_cut(monkeypatch, tmp_path, steps):
+    """The last of them are four frames with the seconds of three."""
+    entry = {"modality": "audio", "encoder": "x", "model": None, "small": None}
+    entry["settings"] = {"features": "mfcc", "sequences": {"rate": 10}}
+    assert check_encoders([entry], 1, tmp_path / "proven.json")[0]["width"] == 60
+    monkeypatch.setattr(mfcc, "make_steps", lambda: lambda samples: (steps, np.arange(min(len(steps), 3)) / 100))
+    with pytest.raises(EmofuseError, match=r"encoders.audio.x.sequences: mfcc makes no finite states"):
+        check_encoders([entry], 1, tmp_path / "proven.json")
 
 
 def test_log_mel_and_mfcc_against_numpy_alone():
