@@ -76,6 +76,7 @@ def test_a_row_names_words_defaults_and_what_the_shipped_config_has():
             "d": {"properties": {key: {"description": "Same."} for key in "ef"}, "default": {"e": 1, "f": 0.1}}
             | {"description": "D."},
             "encoders": {"properties": {}, "default": {}, "description": "E."},
+            "fusion": {"properties": {}, "default": {}, "description": "F."},
         },
         "$defs": {"word": {"type": "string", "description": "a word"}},
     }

@@ -48,6 +48,29 @@ def test_unknown_key_names_the_nearest_known_one(config):
     assert "corpus: unknown key 'rot' (did you mean 'root'?)" in message(config)
 
 
+@pytest.mark.parametrize(
+    "modality, encoder, fusion, said",
+    [
+        ("audio", {"features": "egemaps", "sequences": {"rate": 10}}, {}, "'egemaps' makes one vector of a turn"),
+        ("audio", {"features": "mfcc", "sequences": {"rate": 10}}, {}, None),
+        ("motion", {"motion": "clips"}, {"video": None}, "there is no video in fusion"),
+        ("motion", {"motion": "clips"}, {}, None),
+        ("motion", {"motion": "capture"}, {"video": None}, None),
+    ],
+)
+def test_steps_and_motion_that_cannot_be_are_refused(config, modality, encoder, fusion, said):
+    update_config(config, {"encoders": {modality: {"x": encoder}}, "fusion": fusion})
+    drop_nulls(config)
+    check_config(config, SCHEMA)
+    if said is None:
+        check_choices(config)
+        return
+    with pytest.raises(
+        EmofuseError, match=f"encoders.{modality}.x.{'sequences' if fusion == {} else 'motion'}: .*{said}"
+    ):
+        check_choices(config)
+
+
 def test_unknown_encoder_key(config):
     config["encoders"]["text"]["bert"]["learning_rates"] = 1.0e-5
     assert "encoders.text.bert: unknown key 'learning_rates' (did you mean 'learning_rate'?)" in message(config)

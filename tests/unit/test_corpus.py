@@ -318,8 +318,8 @@ def test_the_summary_tells_turns_classes_problems_and_clips(root, out):
     labels, transcript = paths.label_path(root, DIALOG), paths.transcript_path(root, DIALOG)
     clip_text.cut_text(DIALOG, labels, transcript, folder, manifest, "error")
     (folder / f"{TURNS[0]}.txt").unlink()
-    outputs = [out / name for name in ("turns.parquet", "words.parquet", "media.parquet", "problems.tsv")]
-    text = summary.summarise(*outputs, [str(out)], CLASSES)
+    outputs = [out / name for name in ("turns.parquet", "words.parquet", "media.parquet")]
+    text = summary.summarise(*outputs, [out / "problems.tsv"], [str(out)], CLASSES)
     assert "2 dialogs" in text
     assert "10 turns" in text
     assert [line.split()[:7] for line in text.splitlines() if line.startswith("all")] == [["all", *"2222", "2", "10"]]

@@ -23,6 +23,8 @@ from emofuse.encoders.features import _opensmile, log_mel, mfcc
 from emofuse.encoders.frozen import embed_frozen
 from emofuse.encoders.outside import read_vectors
 from emofuse.encoders.probe import fit_probe
+from emofuse.encoders.proof import check_encoders
+from emofuse.encoders.sequences import Sequences
 from emofuse.encoders.settings import Data, Encoder, Machine
 from emofuse.fusion.classification import Source, classify
 from emofuse.fusion.ensemble import Method
@@ -312,6 +314,37 @@ def test_a_feature_set_is_embedded_once(sounds, tmp_path, workers):
     assert metadata["frozen"] == "true" and json.loads(metadata["left_out"]) == {TURNS[3]: "past_end: why"}
 
 
+def test_the_steps_of_a_feature_set_are_its_frames_averaged(sounds, tmp_path):
+    """A frame every 10 ms, so ten to a step, of a turn's own time alone; nothing else comes out than without."""
+    turns, data, samples = sounds
+    embed_frozen(turns, MFCC, data, MACHINE, 1, False, tmp_path / "plain.parquet")
+    sequences = ({"rate": 10}, tmp_path / "s.parquet")
+    embed_frozen(turns, MFCC, data, Machine("cpu", 2, 1), 1, False, tmp_path / "out.parquet", sequences)
+    assert read_parquet(tmp_path / "out.parquet") == read_parquet(tmp_path / "plain.parquet")
+    metadata = read_metadata(tmp_path / "s.parquet")
+    assert (metadata["frozen"], metadata["model"], metadata["width"]) == ("true", "mfcc", "40")
+    found = list(Sequences(tmp_path / "s.parquet"))
+    assert [(turn, len(states)) for turn, states, _ in found] == [(TURNS[0], 10), (TURNS[1], 1), (TURNS[2], 25)]
+    for turn, states, seconds in found:
+        frames, times = mfcc.make_steps()(samples[turn].astype(np.float32) / 32_768)
+        np.testing.assert_allclose(np.diff(times), 0.01)
+        np.testing.assert_allclose(seconds, np.arange(len(states)) / 10 + 0.05, rtol=1e-6)
+        last = -(-len(samples[turn]) // 160)  # frames whose middle is in the turn
+        expected = [frames[10 * step : min(10 * step + 10, last)].mean(axis=0) for step in range(len(states))]
+        np.testing.assert_allclose(states, expected, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("steps", [np.zeros(4), np.full((3, 2), np.nan), np.zeros((0, 2)), np.zeros((4, 2))])
+def test_steps_that_are_none_are_refused_before_anything_is_cut(monkeypatch, tmp_path, steps):
+    """The last of them are four frames with the seconds of three."""
+    entry = {"modality": "audio", "encoder": "x", "model": None, "small": None}
+    entry["settings"] = {"features": "mfcc", "sequences": {"rate": 10}}
+    assert check_encoders([entry], 1, tmp_path / "proven.json")[0]["width"] == 60
+    monkeypatch.setattr(mfcc, "make_steps", lambda: lambda samples: (steps, np.arange(min(len(steps), 3)) / 100))
+    with pytest.raises(EmofuseError, match=r"encoders.audio.x.sequences: mfcc makes no finite states"):
+        check_encoders([entry], 1, tmp_path / "proven.json")
+
+
 def test_log_mel_and_mfcc_against_numpy_alone():
     samples = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) / 10
     padded = np.pad(samples, 200, mode="reflect")
@@ -331,6 +364,10 @@ def test_log_mel_and_mfcc_against_numpy_alone():
         slopes = sum(step * wide[2 + step : len(of) + 2 + step] for step in (-2, -1, 1, 2)) / 10
         expected = np.concatenate([of.mean(0), of.std(0), slopes.std(0)])
         np.testing.assert_allclose(features.make()(samples), expected, rtol=1e-3, atol=1e-3)
+        steps, seconds = features.make_steps()(samples)
+        expected = np.hstack([of, slopes]) if features is mfcc else of
+        np.testing.assert_allclose(steps, expected, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(seconds, np.arange(101) / 100)
 
 
 def test_a_network_is_embedded_as_it_is(sounds, tmp_path):

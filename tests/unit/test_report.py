@@ -74,7 +74,7 @@ def report(inputs, output, facts=FACTS, notice="", embeddings=None, benchmarks=(
         )
     make_report(
         run=Run("demo", "clean", notice, facts),
-        corpus=Corpus(inputs.turns, inputs.problems),
+        corpus=Corpus(inputs.turns, [inputs.problems]),
         splits=[path for paths in inputs.splits.values() for path in paths],
         encoders=Encoders(embeddings or inputs.embeddings, inputs.trainings, []),
         evaluations=inputs.evaluations,

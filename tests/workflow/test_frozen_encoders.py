@@ -13,7 +13,11 @@ FROZEN = {"fusion": {"audio": "mfcc"}, "encoders": {"audio": {"mfcc": {"features
 
 @pytest.mark.parametrize("train_vectors", ["validation", "cross_fitted"])
 def test_a_frozen_encoder_is_embedded_once_and_never_trained(project, train_vectors):
-    others = {"text": {"bert": {"frozen": True, "sequences": True}}, "video": {"videomae": {"sequences": True}}}
+    others = {
+        "text": {"bert": {"frozen": True, "sequences": True}},
+        "video": {"videomae": {"sequences": True}},
+        "motion": {"face": {"motion": "capture"}, "flow": {"motion": "clips"}},
+    }
     project.write_config(
         "frozen.yaml", FROZEN | {"encoders": FROZEN["encoders"] | others, "train_vectors": train_vectors}
     )
@@ -23,6 +27,9 @@ def test_a_frozen_encoder_is_embedded_once_and_never_trained(project, train_vect
     assert (jobs["fit_probe audio"], jobs["fit_probe text"]) == (5 * times, 5 * times)
     assert jobs["fine_tune video"] == jobs["embed_sequences video"] == 5 * times
     assert not {"fine_tune audio", "fine_tune text", "embed audio", "embed text"} & set(jobs)
+    # Motion capture is read once, for its problems are reported; that of clips only where something reads it.
+    assert jobs["read_motion_capture"] == 1 and "read_motion_vectors" not in jobs
+    assert sum(number for job, number in jobs.items() if job.startswith("make_demo_motion")) == 20
 
 
 def test_where_all_are_frozen_nothing_is_cross_fitted_and_a_refit_is_allowed(project):

@@ -21,6 +21,25 @@ rule make_demo_dialog:
         "../scripts/make_demo_dialog.py"
 
 
+rule make_demo_motion:
+    output:
+        folders=[directory(f"{demo_plan.RELEASE}/{path}") for path in demo_plan.MOTION_FOLDERS.values()],
+        table=f"{demo_plan.RELEASE}/{demo_plan.MOTION_FILE}",
+    log:
+        "resources/demo/logs/make_demo_motion/Session{session}_{dialog}.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=fingerprint("make_demo_motion"),
+        root=demo_plan.RELEASE,
+        seed=0,
+    script:
+        "../scripts/make_demo_motion.py"
+
+
 for folder, encoder in demo_plan.ENCODER_FOLDERS.items():
     # One rule an encoder, because the files of their processors differ.
 

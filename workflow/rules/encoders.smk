@@ -87,7 +87,8 @@ def proof_settings(encoders):
             "encoder": encoder,
             "model": plan.encoders.folder(modality, encoder),
             "small": config["clips"]["small"] if modality == "video" else None,
-            "settings": {key: settings[key] for key in keys if key in settings},
+            "settings": {key: settings[key] for key in keys if key in settings}
+            | ({"sequences": plan.encoders.sequences(modality, encoder)} if "features" in settings else {}),
         }
         for modality, encoder in encoders
         for settings in [plan.encoders.settings(modality, encoder)]

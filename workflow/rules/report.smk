@@ -215,7 +215,7 @@ rule make_figures:
 rule make_report:
     input:
         turns="results/<corpus>/turns.parquet",
-        problems="results/<corpus>/problems.tsv",
+        problems=["results/<corpus>/problems.tsv", *MOTION_PROBLEMS],
         encoders=rules.check_encoders.output,
         splits=split_files(plan.splits),
         embeddings=lambda w: runs(EMBEDDING, plan.splits_of[plan.primary]),

@@ -6,7 +6,7 @@ with job(snakemake.log[0]) as terminal:
         snakemake.input.turns,
         snakemake.input.words,
         snakemake.input.media,
-        snakemake.input.problems,
+        list(snakemake.input.problems),
         snakemake.params.clips,
         snakemake.params.classes,
     )

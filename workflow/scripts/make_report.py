@@ -6,7 +6,7 @@ with job(snakemake.log[0]):
     found, params = snakemake.input, snakemake.params
     make_report(
         run=Run(params.corpus, params.run, params.notice, params.facts),
-        corpus=Corpus(found.turns, found.problems),
+        corpus=Corpus(found.turns, list(found.problems)),
         splits=list(found.splits),
         encoders=Encoders(found.embeddings, found.trainings, list(found.selection)),
         evaluations=params.evaluations,

@@ -198,6 +198,11 @@ class Plan:
             return [str(paths.sentence_wav_path(self.root, turn)) for turn in demo.turn_ids(dialog)]
         return [str(path) for path in paths.sentence_wavs(self.root, dialog)]
 
+    def motion_capture(self):
+        """The motion capture that the workflow makes; none of a real release, whose files are compared by a digest."""
+        made = [path for dialog in self.dialogs for path in demo.motion_outputs(dialog)] if self.generated else []
+        return [f"{demo.RELEASE}/{path}" for path in made]
+
     def require_release(self):
         """Raise EmofuseError where a file of the release is of the future, or is missing and on_missing is 'error'."""
         if not self.generated:

@@ -7,11 +7,11 @@ from emofuse.corpora.problems import SEVERITIES
 from emofuse.runtime import store
 
 
-def summarise(turns_path, words_path, media_path, problems_path, clips_roots, classes):
+def summarise(turns_path, words_path, media_path, problems_paths, clips_roots, classes):
     """A text for the user: dialogs, turns, classes, hours, media, problems by kind, and the clips that exist.
 
-    `classes` maps a class to its raw labels; `clips_roots` are folders of clips. Every clip that a manifest calls ok is
-    compared with its checksum.
+    `problems_paths` are the corpus' list and others beside it; `classes` maps a class to its raw labels; `clips_roots` are
+    folders of clips. Every clip that a manifest calls ok is compared with its checksum.
     """
     turns = store.read_parquet(turns_path).to_pylist()
     files = store.read_parquet(media_path).to_pylist()
@@ -26,7 +26,7 @@ def summarise(turns_path, words_path, media_path, problems_path, clips_roots, cl
         "",
         *_media_lines(files),
         "",
-        *_problem_lines(store.read_tsv(problems_path)),
+        *_problem_lines([row for path in problems_paths for row in store.read_tsv(path)]),
         "",
         *(line for root in clips_roots for line in _clip_lines(root)),
     ]

@@ -16,11 +16,13 @@ from emofuse.configuration.meaning import (
 from emofuse.configuration.paths import PLACEHOLDER, placeholders
 from emofuse.configuration.schema import check_config, drop_nulls, hint, load_schema, nearest, refuse_repeated_keys
 from emofuse.fusion import systems
+from emofuse.runtime import kinds
 from emofuse.runtime.disk import refuse_future
 from emofuse.runtime.errors import EmofuseError, listing
 from emofuse.splits.folds import UNVALIDATED, constant
 
 FORMATS = (".parquet", ".npz", ".npy")  # of vectors that were made elsewhere
+FEATURES = "encoders/features"
 # Folders beside the runs in results/<corpus.name>/.
 RESERVED = {"benchmarks", "clips", "index", "logs"}
 
@@ -46,6 +48,7 @@ def check_choices(config):
     problems += _system_problems(config)
     for modality, name in config["fusion"].items():
         problems += _encoder_problems(config, modality, name)
+    problems += _steps_problems(config["encoders"]) + _motion_problems(config)
     forbidden = [name for name in leaks(config) if name not in config["allow_leaks"]]
     problems += [f"allow_leaks: {LEAKS[name]}; allow it as '{name}', or change the setting" for name in forbidden]
     owner = {}
@@ -108,6 +111,28 @@ def _encoder_problems(config, modality, name):
     if "chosen" in known:
         problems.append(f"encoders.{modality}.chosen: 'chosen' stands for the encoder that was chosen; rename it")
     return problems
+
+
+def _steps_problems(encoders):
+    """Feature sets whose steps are to be stored and which have none."""
+    sets = [
+        (f"encoders.{modality}.{name}", of) for modality, section in encoders.items() for name, of in section.items()
+    ]
+    return [
+        f"{key}.sequences: '{of['features']}' makes one vector of a turn and has no steps; leave `sequences` out"
+        for key, of in sets
+        if "features" in of and of.get("sequences") and not kinds.defines(FEATURES, of["features"], "make_steps")
+    ]
+
+
+def _motion_problems(config):
+    """Encoders of motion that read clips which the run does not cut."""
+    return [
+        f"encoders.motion.{name}.motion: 'clips' reads the video clips, and there is no video in fusion; name an encoder"
+        " under fusion.video, or take 'capture'"
+        for name, settings in config["encoders"].get("motion", {}).items()
+        if settings["motion"] == "clips" and "video" not in config["fusion"]
+    ]
 
 
 def _validation_problems(config):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from emofuse.configuration import meaning
 from emofuse.demo import plan as demo
+from emofuse.fusion import systems
 from emofuse.runtime import kinds
 
 # What vectors depend on where nothing is trained.
@@ -21,14 +22,19 @@ class Encoders:
     sections: dict
 
     def named(self, frozen, sequences=None):
-        """(modality, encoder) of all that are frozen, or of all that are not; of those whose sequences are stored, or not."""
-        known = [(modality, name) for modality, section in self.sections.items() for name in section]
+        """(modality, encoder) of all that can be fused and are frozen, or are not; whose sequences are stored, or are not."""
+        known = [(modality, name) for modality in systems.MODALITIES for name in self.sections.get(modality, {})]
         stored = (True, False) if sequences is None else (sequences,)
         return [of for of in known if self.is_frozen(*of) == frozen and bool(self.sequences(*of)) in stored]
 
+    def motion(self, source):
+        """The names of the encoders of motion from one source: capture or clips."""
+        return [name for name, settings in self.sections.get("motion", {}).items() if settings["motion"] == source]
+
     def sequences(self, modality, encoder):
-        """What is stored of it before pooling: the config's setting, or None."""
-        return self.sections[modality][encoder].get("sequences") or None
+        """What is stored of it before pooling: the config's setting, or None. Motion is nothing but a sequence."""
+        settings = self.sections[modality][encoder]
+        return settings.get("sequences") or settings.get("motion")
 
     def is_frozen(self, modality, encoder):
         """Whether it learns from no label."""

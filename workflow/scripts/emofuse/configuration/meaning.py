@@ -51,8 +51,8 @@ def _settings(config):
 
 
 def is_frozen(settings):
-    """Whether an encoder learns from no label: a network that is taken as it is, a feature set, vectors made elsewhere."""
-    return bool(settings.get("frozen")) or not {"features", "vectors"}.isdisjoint(settings)
+    """Whether an encoder learns from no label: a network as it is, a feature set, motion, vectors made elsewhere."""
+    return bool(settings.get("frozen")) or not {"features", "motion", "vectors"}.isdisjoint(settings)
 
 
 def train_vectors(config):

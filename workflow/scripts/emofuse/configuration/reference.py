@@ -51,15 +51,15 @@ def keys_of(section, definitions, shipped, defaults=None, path=""):
 
 
 def encoder_keys(schema):
-    """The same of an encoder's keys: first those of all modalities; others are marked with theirs."""
-    modalities = schema["properties"]["encoders"]["properties"]
+    """The same of an encoder's keys: first those of all modalities that are fused; others are marked with theirs."""
+    modalities, fused = (schema["properties"][key]["properties"] for key in ("encoders", "fusion"))
     having = {}
     for modality, entry in modalities.items():
         for encoder in _alternatives(entry["additionalProperties"], schema["$defs"]):
             for key in keys_of(encoder, schema["$defs"], {}):
-                having.setdefault(key, []).append(modality)
+                having.setdefault(key, {})[modality] = None
     for (key, default, meaning), those in sorted(having.items(), key=lambda item: -len(item[1])):
-        yield key if len(those) == len(modalities) else f"{key} ({', '.join(those)})", default, meaning
+        yield key if fused.keys() <= those.keys() else f"{key} ({', '.join(those)})", default, meaning
 
 
 def _alternatives(entry, definitions):

@@ -26,6 +26,15 @@ SENTENCE_FILES = [
     for n in range(TURNS_OF_EACH_SPEAKER)
 ]
 
+# Made apart, by a rule that only runs where an encoder of motion is configured. Folders, for one table is missing.
+MOTION_FOLDERS = {
+    kind: f"Session{{session}}/sentences/{folder}/{{dialog}}"
+    for kind, folder in (("face", "MOCAP_rotated"), ("head", "MOCAP_head"), ("hand", "MOCAP_hand"))
+}
+MOTION_FILE = (
+    "Session{session}/dialog/MOCAP_head/{dialog}.txt"  # the head's of the whole dialog, from which it can be cut
+)
+
 ENCODERS = {  # the modality of each
     "bert": "text",
     "roberta": "text",
@@ -59,6 +68,11 @@ def dialog_files(dialog):
     """Every file of one dialog, relative to the release root."""
     patterns = [*DIALOG_FILES.values(), *SENTENCE_FILES]
     return [pattern.format(session=session_of(dialog), dialog=dialog) for pattern in patterns]
+
+
+def motion_outputs(dialog):
+    """The folders and the table of one dialog's motion capture, relative to the release root."""
+    return [p.format(session=session_of(dialog), dialog=dialog) for p in (*MOTION_FOLDERS.values(), MOTION_FILE)]
 
 
 def encoder_files(name):

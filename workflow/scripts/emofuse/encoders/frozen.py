@@ -16,9 +16,9 @@ from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import TurnDataset, make_inputs
 from emofuse.encoders.model import EmotionClassifier, load_pretrained
 from emofuse.encoders.outside import read_vectors
-from emofuse.encoders.sequences import keeping
+from emofuse.encoders.sequences import keeping, resampled, writing
 from emofuse.encoders.stores import vectors, why_left_out
-from emofuse.media.wav import read_clip
+from emofuse.media.wav import RATE, read_clip
 from emofuse.runtime import kinds
 from emofuse.runtime.devices import describe_device, device_errors, prepare_device
 from emofuse.runtime.errors import EmofuseError, listing
@@ -32,7 +32,8 @@ def embed_frozen(turns, encoder, data, machine, threads, drop, output, sequences
     embedding (a fixed-size list of float32).
 
     turns: path of turns.parquet. encoder: `settings.Encoder`. data: `settings.Data` without a split. machine:
-    `settings.Machine`. drop: whether turns that a file of vectors lacks are left out. sequences: as for `embed`, of a network.
+    `settings.Machine`. drop: whether turns that a file of vectors lacks are left out. sequences: as for `embed`, of a network
+    or of a feature set that has steps.
     Metadata: modality, encoder, model, revision, pooling, checkpoint (sha256 of the vectors), parameters, frozen ('true') and
     left_out (JSON: turn -> why it has none). No label is read.
     """
@@ -55,8 +56,9 @@ def embed_frozen(turns, encoder, data, machine, threads, drop, output, sequences
         require_whole_clips(data.clips, encoder.modality, usable, manifest)
         torch.set_num_threads(threads)
         if "features" in settings:
-            embedding = _features(encoder, data, usable, manifest, machine)
             found |= {"model": settings["features"]}
+            sounds = Sounds(encoder, data.clips, usable, manifest, sequences)
+            embedding = _features(sounds, machine, metadata | _text(found))
         else:
             network = Network(encoder, data, machine, threads)
             embedding = network.embed(data.clips, usable, manifest, sequences, metadata | _text(network.said))
@@ -105,27 +107,44 @@ class Network:
             return apply(self.model.to(self.device), data, size, workers, f"embed {self.encoder.modality}", keep)[0]
 
 
-def _features(encoder, data, turns, manifest, machine):
-    """float32 (n, width) of the turns by a feature set."""
-    name = encoder.settings["features"]
-    sounds = Sounds(name, f"{encoder.key}.features", data.clips, turns, manifest)
+def _features(sounds, machine, metadata):
+    """float32 (n, width) of the turns of `Sounds`; and their sequences, with `metadata`."""
     loader = torch.utils.data.DataLoader(sounds, batch_size=None, num_workers=machine.loader_workers)
-    return np.stack([vector.numpy() for vector in tqdm(loader, name, unit="turn")])
+    rows = tqdm(loader, sounds.name, unit="turn")
+    if sounds.rate is None:
+        return np.stack([row.numpy() for row in rows])
+    found = []
+    with writing(sounds.path, metadata, sounds.width) as write:
+        for turn, (vector, states, seconds) in zip(sounds.turns, rows, strict=True):
+            write(turn, states.numpy(), seconds.numpy())
+            found.append(vector.numpy())
+    return np.stack(found)
 
 
 class Sounds(torch.utils.data.Dataset):
-    """Feature vectors (width,) float32 of turns by number, each of the whole turn."""
+    """What a feature set makes of turns by number, each of the whole turn: a vector (width,) float32, or where sequences are
+    stored (vector, states (steps, width), seconds (steps,)). `path`: where they are stored; `width`: of their steps."""
 
-    def __init__(self, name, key, clips, turns, manifest):
-        """name: of the feature set. key: of the config, for messages. clips: folder of all clips. manifest: turn -> row."""
+    def __init__(self, encoder, clips, turns, manifest, sequences=None):
+        """clips: folder of all clips. manifest: turn -> row. sequences: None, or the config's setting and the path."""
+        self.name, self.turns, self.rate = encoder.settings["features"], turns, None
+        features = kinds.load(FEATURES, self.name)
         try:
-            self.vector_of = kinds.load(FEATURES, name).make()
+            self.vector_of = features.make()
         except EmofuseError as error:
-            raise EmofuseError(f"{key}: {name}: {error}") from error
+            raise EmofuseError(f"{encoder.key}.features: {self.name}: {error}") from error
         self.clips = [(clip_path(clips, "audio", turn), int(manifest[turn]["frames"])) for turn in turns]
+        if sequences:
+            self.rate, self.path, self.steps_of = sequences[0]["rate"], sequences[1], features.make_steps()
+            self.width = self.steps_of(np.zeros(RATE, np.float32))[0].shape[1]
 
     def __len__(self):
         return len(self.clips)
 
     def __getitem__(self, index):
-        return torch.from_numpy(self.vector_of(read_clip(*self.clips[index]).astype(np.float32) / 32_768))
+        samples = read_clip(*self.clips[index]).astype(np.float32) / 32_768
+        vector = torch.from_numpy(self.vector_of(samples))
+        if self.rate is None:
+            return vector
+        states, seconds = resampled(*self.steps_of(samples), len(samples) / RATE, self.rate)
+        return vector, torch.from_numpy(states), torch.from_numpy(seconds)

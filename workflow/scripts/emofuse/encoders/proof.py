@@ -52,7 +52,7 @@ def check_encoders(encoders, threads, output):
 def _check(modality, encoder, model, small, settings):
     began, key = time.monotonic(), f"encoders.{modality}.{encoder}"
     if "features" in settings:
-        return _check_features(f"{modality}.{encoder}", settings["features"], began)
+        return _check_features(f"{modality}.{encoder}", settings["features"], settings.get("sequences"), began)
     if (Path(model) / RECORD).exists():
         check_download(model)
     torch.manual_seed(0)
@@ -72,18 +72,32 @@ def _check(modality, encoder, model, small, settings):
     }
 
 
-def _check_features(encoder, name, began):
-    """Make the vectors of two sounds, of which one is shorter than a frame."""
-    rng = np.random.default_rng(0)
+def _check_features(encoder, name, sequences, began):
+    """Make the vectors of two sounds, of which one is shorter than a frame; and their steps, where they are stored."""
+    rng, features = np.random.default_rng(0), kinds.load(FEATURES, name)
     try:
-        vector_of = kinds.load(FEATURES, name).make()
+        vector_of = features.make()
     except EmofuseError as error:
         raise EmofuseError(f"encoders.{encoder}.features: {name}: {error}") from error
-    rows = [vector_of(rng.standard_normal(samples).astype(np.float32) / 10) for samples in (100, 16_000)]
+    sounds = [rng.standard_normal(samples).astype(np.float32) / 10 for samples in (100, 16_000)]
+    rows = [vector_of(sound) for sound in sounds]
     if rows[0].shape != rows[1].shape or rows[0].ndim != 1 or not np.isfinite(rows).all():
         raise EmofuseError(f"encoders.{encoder}.features: {name} makes no finite vectors of one width")
+    if sequences:
+        _check_steps(f"encoders.{encoder}.sequences: {name}", [features.make_steps()(sound) for sound in sounds])
     seconds = round(time.monotonic() - began, 2)
     return {"encoder": encoder, "class": name, "parameters": 0, "width": len(rows[0]), "seconds": seconds}
+
+
+def _check_steps(what, made):
+    """What `make_steps` promises, of the (states, seconds) of some sounds."""
+    widths = set()
+    for states, seconds in made:
+        if states.ndim != 2 or seconds.shape != states.shape[:1] or not len(states) or not np.isfinite(states).all():
+            raise EmofuseError(f"{what} makes no finite states (steps, width) with the second of each step")
+        widths.add(states.shape[1])
+    if len(widths) > 1:
+        raise EmofuseError(f"{what} makes states of unlike widths: {', '.join(map(str, sorted(widths)))}")
 
 
 def prove(classifier, inputs, modality, key, smaller):

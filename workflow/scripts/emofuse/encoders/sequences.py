@@ -24,35 +24,55 @@ SCHEMA = pa.schema(
 
 
 @contextmanager
-def writing(path, metadata, width):
+def writing(path, metadata, width, beside=()):
     """Yield a function that takes (turn, states (steps, width) float32, seconds (steps,) or None) of one turn after the other.
 
     They go to the Parquet file `path` in row groups of GROUP turns, in the order in which they come: turn_id; steps; seconds
     (the middle of each step, from the start of the turn; null of words); states (float16, steps x width numbers). metadata:
-    str -> str, to which the width is added. Raises EmofuseError for numbers that float16 does not hold.
+    str -> str, to which the width is added; what the caller adds to it until the end is stored too. beside: Arrow fields of
+    further columns, whose values the function takes after the others. Raises EmofuseError for numbers that float16 does not
+    hold.
     """
-    rows = []
+    rows, known = [], {**metadata, "width": str(width)}
+    schema = pa.schema([*SCHEMA, *beside])
+    with whole(path) as partial:
+        with pq.ParquetWriter(partial, schema.with_metadata(known), compression="zstd") as writer:
+            yield _taking(writer, rows)
+            if rows:
+                _flush(writer, rows)
+        if late := metadata.items() - known.items():
+            _say(partial, known | dict(late))
+
+
+def _taking(writer, rows):
+    """The function that `writing` yields. rows: those that wait to be written."""
+
+    def write(turn, states, seconds, *beside):
+        with np.errstate(over="ignore"):  # told below
+            half = states.astype(np.float16)
+        if not np.isfinite(half).all():
+            raise EmofuseError(f"{turn}: its states go up to {np.abs(states).max():.3g}, more than float16 holds")
+        rows.append((turn, len(states), seconds, half.ravel(), *beside))
+        if len(rows) == GROUP:
+            _flush(writer, rows)
+
+    return write
+
+
+def _flush(writer, rows):
+    writer.write_table(pa.table(list(zip(*rows, strict=True)), schema=writer.schema), row_group_size=GROUP)
+    rows.clear()
+
+
+def _say(path, metadata):
+    """Write a file anew with other metadata, of which Parquet's readers see only what stands in its schema."""
     with (
+        pq.ParquetFile(path) as file,
         whole(path) as partial,
-        pq.ParquetWriter(partial, SCHEMA.with_metadata(metadata | {"width": str(width)}), compression="zstd") as writer,
+        pq.ParquetWriter(partial, file.schema_arrow.with_metadata(metadata), compression="zstd") as writer,
     ):
-
-        def flush():
-            writer.write_table(pa.table(list(zip(*rows, strict=True)), schema=writer.schema), row_group_size=GROUP)
-            rows.clear()
-
-        def write(turn, states, seconds):
-            with np.errstate(over="ignore"):  # told below
-                half = states.astype(np.float16)
-            if not np.isfinite(half).all():
-                raise EmofuseError(f"{turn}: its states go up to {np.abs(states).max():.3g}, more than float16 holds")
-            rows.append((turn, len(states), seconds, half.ravel()))
-            if len(rows) == GROUP:
-                flush()
-
-        yield write
-        if rows:
-            flush()
+        for number in range(file.num_row_groups):
+            writer.write_table(file.read_row_group(number))
 
 
 @contextmanager
@@ -146,6 +166,16 @@ class Steps:
         there = first < length  # what follows repeats the last frame
         second = frame_rate(path)
         return _averaged(states.mean(2)[there], (first[there] + long / 2) / second, long / second)
+
+
+def resampled(rows, times, lasts, rate):
+    """(states, seconds): rows (n, width) at `times` (n,), averaged to `rate` steps a second.
+
+    Those at times past the `lasts` seconds of the turn are left out, but for the first.
+    """
+    within = times < lasts
+    within[0] = True
+    return _averaged(rows[within], times[within], 1 / rate)
 
 
 def _averaged(rows, times, period):

@@ -29,10 +29,10 @@ from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, whole
 
 @dataclass(frozen=True)
 class Corpus:
-    """Paths of the corpus' turns.parquet and problems.tsv."""
+    """Paths of the corpus' turns.parquet, and of the lists of what is wrong with it, problems.tsv and others."""
 
     turns: str | Path
-    problems: str | Path
+    problems: Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
         parts={protocol_title(name): parts_table(of_protocol, run.classes) for name, of_protocol in folds.items()},
         classes=[class_title(name) for name in run.classes],
         left_out=left_out,
-        problems=problem_kinds(read_tsv(corpus.problems)),
+        problems=problem_kinds([row for path in corpus.problems for row in read_tsv(path)]),
         steps=steps(benchmarks, encoders.trainings),
         models=models,
         versions=versions(models),

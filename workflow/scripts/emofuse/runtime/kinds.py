@@ -25,6 +25,12 @@ def _read(folder):
     return dict(sorted(found.items(), key=lambda item: (item[1].get("PLACE", 100), item[0])))
 
 
+def defines(kind, name, function):
+    """Whether the file of one of them has a function of this name. It is read, not run."""
+    code = (PACKAGE / kind / f"{name}.py").read_text(encoding="utf-8")
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in ast.parse(code).body)
+
+
 def load(kind, name):
     """The module of one of them."""
     return import_module(f"emofuse.{kind.replace('/', '.')}.{name}")

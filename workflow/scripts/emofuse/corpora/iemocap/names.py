@@ -64,6 +64,10 @@ def side_of(turn_id, crop):
     """
     if crop == "full":
         return "full"
+    return "left" if wearer_speaks(turn_id) == (crop == "speaker") else "right"
+
+
+def wearer_speaks(turn_id):
+    """Whether a turn is spoken by the one who wears the motion-capture markers; else by the partner."""
     match = matched(TURN, turn_id, "turn")
-    wearer_speaks = match["gender"] == match["markers"]
-    return "left" if wearer_speaks == (crop == "speaker") else "right"
+    return match["gender"] == match["markers"]

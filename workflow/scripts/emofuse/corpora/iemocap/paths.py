@@ -5,6 +5,12 @@ from pathlib import Path
 
 from emofuse.corpora.iemocap.names import TURN, dialog_of, matched, session_of
 
+MOTION = {
+    "face": "MOCAP_rotated",
+    "head": "MOCAP_head",
+    "hand": "MOCAP_hand",
+}  # the folders of motion capture by its kind
+
 
 def session_folder(root, dialog):
     """`<root>/SessionN` of a dialog."""
@@ -41,6 +47,23 @@ def sentence_wavs(root, dialog):
     """The sentence wavs of a dialog that are there, sorted."""
     folder = session_folder(root, dialog) / "sentences" / "wav" / dialog
     return [path for path in files_in(folder, ".wav") if TURN.fullmatch(path.stem) and dialog_of(path.stem) == dialog]
+
+
+def sentence_motion_path(root, turn_id, kind):
+    """A turn's motion capture of one kind, a key of MOTION: text, 120 rows a second."""
+    dialog = matched(TURN, turn_id, "turn")["dialog"]
+    return sentence_motion_folder(root, dialog, kind) / f"{turn_id}.txt"
+
+
+def sentence_motion_folder(root, dialog, kind):
+    """The folder of its turns' motion capture of one kind."""
+    return session_folder(root, dialog) / "sentences" / MOTION[kind] / dialog
+
+
+def dialog_motion_paths(root, dialog, kind):
+    """Where the motion capture of the whole dialog may lie: that of Ses05M_script01_1b goes without the b."""
+    folder = session_folder(root, dialog) / "dialog" / MOTION[kind]
+    return [folder / f"{name}.txt" for name in dict.fromkeys([dialog, dialog.removesuffix("b")])]
 
 
 def files_in(folder, suffix):

@@ -6,7 +6,17 @@ import re
 from pathlib import Path
 
 from emofuse.corpora.iemocap.names import SESSIONS
-from emofuse.corpora.iemocap.paths import avi_path, dialog_wav_path, label_path, sentence_wavs, transcript_path
+from emofuse.corpora.iemocap.paths import (
+    MOTION,
+    avi_path,
+    dialog_motion_paths,
+    dialog_wav_path,
+    files_in,
+    label_path,
+    sentence_motion_folder,
+    sentence_wavs,
+    transcript_path,
+)
 from emofuse.runtime.errors import EmofuseError, listing
 
 SESSION_FOLDER = re.compile(r"Session([1-5])")
@@ -100,3 +110,15 @@ def sentences_digest(root, dialogs):
     """A hash (16 hex digits) of the names and sizes of all sentence wavs of `dialogs`."""
     files = [f"{path.name} {path.stat().st_size}" for dialog in dialogs for path in sentence_wavs(root, dialog)]
     return hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
+
+
+def motion_digest(root, dialogs):
+    """A hash (16 hex digits) of the names, sizes and times of all motion capture of `dialogs`.
+
+    Times, for a corrected number need not change the size of a table.
+    """
+    folders = [sentence_motion_folder(root, dialog, kind) for dialog in dialogs for kind in MOTION]
+    files = [path for folder in folders for path in files_in(folder, ".txt")]
+    files += [path for d in dialogs for kind in MOTION for path in dialog_motion_paths(root, d, kind) if path.is_file()]
+    found = [f"{path.relative_to(root)} {of.st_size} {of.st_mtime_ns}" for path in files for of in [path.stat()]]
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import numpy as np
 import torch
 import torchaudio
 
@@ -24,5 +25,14 @@ def _spectrogram(bands):
 
 def summary(frames):
     """(3 * rows,): mean and deviation over time of the rows of (rows, frames), and the deviation of their slopes."""
-    slopes = torchaudio.functional.compute_deltas(frames[None])[0]
-    return torch.cat([frames.mean(1), frames.std(1, correction=0), slopes.std(1, correction=0)])
+    return torch.cat([frames.mean(1), frames.std(1, correction=0), slopes(frames).std(1, correction=0)])
+
+
+def slopes(frames):
+    """(rows, frames): how fast each row of (rows, frames) changes, by the two frames on either side."""
+    return torchaudio.functional.compute_deltas(frames[None])[0]
+
+
+def steps(frames):
+    """What `make_steps` promises, of (rows, frames): (frames, rows) float32, and the second in the middle of each frame."""
+    return frames.T.numpy(), np.arange(frames.shape[1]) * HOP / RATE
