@@ -67,6 +67,7 @@ wildcard_constraints:
     seed=r"\d+",
     protocol="|".join(folds.PROTOCOLS),
     classifier="|".join(plan.classifiers),
+    system="|".join(plan.systems) or "(?!)",
 
 
 def fingerprint(*code):

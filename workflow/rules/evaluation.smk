@@ -3,7 +3,7 @@
 
 def predictions(splits):
     """All prediction files of some splits."""
-    return expand(PREDICTIONS, classifier=plan.classifiers, split=splits, seed=plan.seeds)
+    return expand(PREDICTIONS, classifier=plan.predicted, split=splits, seed=plan.seeds)
 
 
 rule evaluate:

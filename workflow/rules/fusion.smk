@@ -1,4 +1,5 @@
-"""Classify: one job a classifier, fold and seed. In: the modalities' embeddings. Out: predictions of all its systems."""
+"""Classify: one job a classifier, fold and seed, and one a named system. In: the encoders' embeddings or sequences. Out:
+predictions of all its systems."""
 
 from emofuse.fusion import systems
 
@@ -60,3 +61,80 @@ rule classify:
         threads=config["classifier_threads"],
     script:
         "../scripts/classify.py"
+
+
+def encoders_read(system):
+    """{modality: encoder} that a named system reads. For input functions alone: one of the fusion may be chosen."""
+    named = plan.systems[system]["encoders"] or {modality: encoder_of(modality) for modality in plan.modalities}
+    return {modality: named[modality] for modality in systems.SOURCES if modality in named}
+
+
+def read_by(system, split, seed):
+    """The files that a named system reads: of frozen encoders those of all folds, of others those of a split."""
+    folder = {"vectors": "embeddings", "sequences": "sequences"}[plan.reads(system)]
+    return [
+        f"results/{plan.corpus}/{plan.run}/{folder}/{modality}/{encoder}/"
+        + ("frozen.parquet" if plan.encoders.is_frozen(modality, encoder) else f"{split}/seed{seed}.parquet")
+        for modality, encoder in encoders_read(system).items()
+    ]
+
+
+def tuned_for(system, split, seed):
+    """The training records of those encoders that are fine-tuned."""
+    return [
+        f"{ENCODER}/training.json".format(modality=modality, encoder=encoder, split=split, seed=seed)
+        for modality, encoder in encoders_read(system).items()
+        if not plan.encoders.is_frozen(modality, encoder)
+    ]
+
+
+def crossed(wildcards):
+    """The splits of cross-fitted encoders that a named system learns from: none where all that it reads is frozen."""
+    frozen = all(plan.encoders.is_frozen(*of) for of in encoders_read(wildcards.system).items())
+    return [] if frozen else plan.cross_fits(wildcards.split)
+
+
+def of_splits(paths, splits):
+    """An input function: what `paths` says of each of the splits."""
+    return lambda w: [path for split in splits(w) for path in paths(w.system, split, w.seed)]
+
+
+# Its own turns are those that the run keeps, which manifests and stores of outside vectors know.
+OUTSIDE = {m: n for m, n in config["fusion"].items() if isinstance(n, str) and "vectors" in config["encoders"][m][n]}
+
+
+rule train_system:
+    input:
+        turns="results/<corpus>/turns.parquet",
+        split="results/<corpus>/<run>/splits/{split}.parquet",
+        read=of_splits(read_by, lambda w: [w.split]),
+        trainings=of_splits(tuned_for, lambda w: [w.split]),
+        refit_split=lambda w: split_files(refits(w)),
+        refit_read=of_splits(read_by, refits),
+        refit_trainings=of_splits(tuned_for, refits),
+        held_out_splits=lambda w: split_files(crossed(w)),
+        held_out_read=of_splits(read_by, crossed),
+        held_out_trainings=of_splits(tuned_for, crossed),
+        manifests=[path for m in plan.modalities for path in plan.manifests(m, plan.read_root(m))],
+        outside=[f"results/{plan.corpus}/{plan.run}/embeddings/{m}/{n}/frozen.parquet" for m, n in OUTSIDE.items()],
+    output:
+        "results/<corpus>/<run>/predictions/{system}/{split}/seed{seed}.parquet",
+    log:
+        "results/<corpus>/<run>/logs/train_system/{system}/{split}/seed{seed}.log",
+    benchmark:
+        "results/<corpus>/<run>/benchmarks/train_system/{system}_{split}_seed{seed}.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
+    threads: config["classifier_threads"]
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        code=lambda w: fingerprint("train_system", *systems.code_of_model(plan.systems[w.system]["kind"])),
+        settings=lambda w: ordered({k: v for k, v in plan.systems[w.system].items() if k != "encoders"}),
+        encoders=lambda w: plan.systems[w.system]["encoders"],
+        modalities=plan.modalities,
+        outside=list(OUTSIDE),
+        threads=config["classifier_threads"],
+    script:
+        "../scripts/train_system.py"

@@ -20,6 +20,7 @@ from emofuse.corpora.iemocap.names import session_of
 from emofuse.demo import plan as demo
 from emofuse.encoders.hub import check_hub_ids
 from emofuse.fusion import systems
+from emofuse.runtime import kinds
 from emofuse.runtime.disk import refuse_future
 from emofuse.runtime.errors import EmofuseError
 from emofuse.splits import folds
@@ -86,8 +87,29 @@ class Plan:
         return [
             (modality, name)
             for modality in self.modalities
-            for name in (self.candidates[modality] if modality in self.choices else [self.config["fusion"][modality]])
+            for name in (
+                self.candidates[modality]
+                if modality in self.choices
+                else dict.fromkeys([self.config["fusion"][modality], *self.named_encoders.get(modality, [])])
+            )
         ]
+
+    @cached_property
+    def named_encoders(self):
+        """{modality: names} of the encoders that named systems name."""
+        found = {}
+        for modality, name in meaning.named_encoders(self.config):
+            found.setdefault(modality, []).append(name)
+        return found
+
+    @property
+    def systems(self):
+        """{name: what the config says of it} of the named systems."""
+        return self.config["systems"]
+
+    def reads(self, system):
+        """What a named system reads of its encoders: vectors or sequences."""
+        return kinds.constants(systems.MODELS)[self.systems[system]["kind"]]["READS"]
 
     @cached_property
     def checked_for_paper(self):
@@ -134,6 +156,11 @@ class Plan:
     def classifiers(self):
         """Names; argmax is always there."""
         return ["argmax", *self.config["classifiers"]]
+
+    @property
+    def predicted(self):
+        """What each makes a file of predictions, of a split and seed: classifiers and named systems."""
+        return [*self.classifiers, *self.systems]
 
     @property
     def protocols(self):

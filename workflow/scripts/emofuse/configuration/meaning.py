@@ -30,7 +30,21 @@ def candidates(config):
     """{modality: names of the encoders to train somewhere in the run}, in the order of the config."""
     if config["selection"]:
         return {modality: list(config["encoders"].get(modality, {})) for modality in config["fusion"]}
-    return {modality: [name] for modality, name in config["fusion"].items()}
+    found = {modality: [name] for modality, name in config["fusion"].items()}
+    for modality, name in named_encoders(config):
+        if modality in found and name not in found[modality]:
+            found[modality].append(name)
+    return found
+
+
+def encoders_of(config, system):
+    """{modality: encoder} that a named system reads; where it names none, those of the fusion, as these are given there."""
+    return config["systems"][system]["encoders"] or config["fusion"]
+
+
+def named_encoders(config):
+    """(modality, encoder) that named systems name, each once."""
+    return list(dict.fromkeys(of for entry in config["systems"].values() for of in entry["encoders"].items()))
 
 
 def folded(config):

@@ -87,7 +87,9 @@ def _entry(things, common, trained):
         settings = common | {"kind": kind} | section["properties"]
         defaults = constants.get("TRAINS")
         if defaults:
-            settings |= {key: of | ({"default": defaults[key]} if key in defaults else {}) for key, of in trained.items()}
+            settings |= {
+                key: of | ({"default": defaults[key]} if key in defaults else {}) for key, of in trained.items()
+            }
         test = {"type": "object", "required": ["kind"], "properties": {"kind": {"const": name}}}
         entry = {"if": test, "then": section | {"required": ["kind"], "properties": settings}, "else": entry}
     return entry

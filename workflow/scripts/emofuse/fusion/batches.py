@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 
-
 @dataclass(frozen=True)
 class DialogBatch:
     """Dialogs, each seen once by each of its speakers who has a wanted turn.
@@ -31,7 +30,9 @@ class DialogBatches:
         self.speakers, self.dialogs = turns.speakers, turns.dialogs
         self.vectors = scaled(turns, turns.vectors, learned)
         starts = np.flatnonzero(np.r_[True, turns.dialogs[1:] != turns.dialogs[:-1]])
-        self.spans = dict(zip(turns.dialogs[starts], zip(starts, [*starts[1:], len(turns.dialogs)], strict=True), strict=True))
+        self.spans = dict(
+            zip(turns.dialogs[starts], zip(starts, [*starts[1:], len(turns.dialogs)], strict=True), strict=True)
+        )
 
     def draw(self, rows, size, rng=None):
         """Yield (rows, DialogBatch) of `size` dialogs at most, which hold the wanted rows, shuffled where there is `rng`."""

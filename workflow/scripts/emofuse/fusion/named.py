@@ -3,10 +3,9 @@
 import itertools
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from scipy.special import logsumexp
 
 from emofuse.clips.files import read_manifests
@@ -27,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Plan:
+class Training:
     """How a system is trained. system: a `systems.System` of the kind named. settings: its own, of which a list may be chosen
     from. crossed: whether it learns from cross-fitted encoders."""
 
@@ -58,7 +57,7 @@ class Plan:
 def train_system(plan, turns, source, without, output, refit=None, folds=()):
     """Write what a named system says of the validation and test turns of a split, as `classification.classify` does of others.
 
-    plan: a Plan. turns: path of turns.parquet. source: a `classification.Source` of the encoders' embeddings or sequences,
+    plan: a Training. turns: path of turns.parquet. source: a `classification.Source` of the encoders' embeddings or sequences,
     whichever the system reads; its trainings are those of encoders that are fine-tuned. without: {turn: why}, the turns that
     the run leaves out. refit: None, or the Source with the validation part in its training part; then what is said of test
     turns comes from there. folds: the Sources of cross-fitted encoders, from whose held parts it learns, one after the other.
@@ -88,6 +87,8 @@ def train_system(plan, turns, source, without, output, refit=None, folds=()):
     encoders = {m: of["encoder"] for m, of in descriptions.items()}
     table, facts = tabulate(plan.system, prediction, rows, settings, encoders, calibration)
     kind = "cross_fitted" if folds else "in_sample"
+    read = zip(known, (of for _, of in parts), strict=True)
+    stores = {of.split: {m: _described(path) for m, path in each.embeddings.items()} for (_, of), each in read}
     metadata = {
         "split": own.split,
         "seed": str(plan.seed),
@@ -95,8 +96,8 @@ def train_system(plan, turns, source, without, output, refit=None, folds=()):
         "classes": json.dumps(own.classes),
         "train_vectors": kind,
         "refit": json.dumps(refit is not None),
-        "left_out": json.dumps({turn: why for turn, why in sorted(without.items()) if turn in set(own.ids[own.parts != ""])}),
-        "stores": json.dumps({of.split: {m: _described(path) for m, path in each.embeddings.items()} for (_, each), (_, of) in zip(parts, known, strict=True)}),
+        "left_out": json.dumps({turn: without[turn] for turn in sorted(own.ids[(own.parts != "") & ~kept])}),
+        "stores": json.dumps(stores),
         "systems": json.dumps([facts | {"train_vectors": kind}]),
         "training": json.dumps(records),
     }
@@ -139,16 +140,16 @@ def _answer(plan, settings, known, refit, kept, asked, rows):
     return logsumexp(scores, axis=0) - np.log(len(scores)), records
 
 
-def left_out(split_turns, manifests, outside):
-    """{turn: why} of the turns that the run leaves out: those without a clip in one of its modalities, as `alignment.align` says.
+def left_out(manifests, outside):
+    """{turn: why} of the turns without a clip in one of the run's modalities, which it leaves out, as `alignment.align` says.
 
-    split_turns: ids; manifests: {modality: paths}; outside: {modality: store of vectors that were made elsewhere}.
+    manifests: {modality: paths}; outside: {modality: store of vectors that were made elsewhere}.
     """
     reasons = {}
     for modality, paths in manifests.items():
         missing = {t: why_left_out(row) for t, row in read_manifests(paths).items() if row["status"] != "ok"}
         if modality in outside:
             missing = json.loads(read_metadata(outside[modality])["left_out"])
-        for turn in missing.keys() & set(split_turns):
-            reasons.setdefault(turn, []).append(f"{modality}: {missing[turn]}")
+        for turn, why in missing.items():
+            reasons.setdefault(turn, []).append(f"{modality}: {why}")
     return {turn: "; ".join(why) for turn, why in sorted(reasons.items())}

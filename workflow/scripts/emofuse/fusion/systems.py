@@ -6,7 +6,8 @@ from itertools import combinations
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError
 
-MODALITIES = ("text", "audio", "video", "motion")
+MODALITIES = ("text", "audio", "video")
+SOURCES = (*MODALITIES, "motion")  # motion is read by named systems alone
 KINDS = ("single", "early", "late", "named", "substituted", "baseline", "chosen")
 LEARNERS, COMBINED, MODELS = "fusion/classifiers", "fusion/combinations", "fusion/models"
 COMBINATIONS = ("", *kinds.constants(COMBINED))
@@ -39,8 +40,8 @@ class System:
         return (
             RANKS[self.kind],
             -len(self.modalities),
-            [MODALITIES.index(modality) for modality in self.modalities],
-            MODALITIES.index(self.missing) if self.missing else -1,
+            [SOURCES.index(modality) for modality in self.modalities],
+            SOURCES.index(self.missing) if self.missing else -1,
             KINDS.index(self.kind),
             COMBINATIONS.index(self.combination),
             CLASSIFIERS.index(self.classifier),
@@ -61,6 +62,7 @@ class System:
 MAJORITY = System("majority", "baseline", "", "", ())
 SCENARIO = System("scenario", "baseline", "", "", ())
 CHOSEN = System("chosen", "chosen", "", "", ())
+DERIVED = ("majority", "scenario", "chosen", "chosen-single")  # no system that is trained may have these names
 ON_VALIDATION = ("validation", "validation_wa")  # what the config's final_system says to choose it on validation
 CHOSEN_SINGLE = System("chosen-single", "chosen", "", "", ())  # the single modality that each fold would choose
 
@@ -122,7 +124,7 @@ def code_of(classifier):
 
 def named(name, model, modalities):
     """The System of an entry of the config's section `systems`; model: its kind, a file of fusion/models."""
-    ordered = tuple(modality for modality in MODALITIES if modality in modalities)
+    ordered = tuple(modality for modality in SOURCES if modality in modalities)
     return System(name, "named", "", model, ordered)
 
 
