@@ -54,7 +54,7 @@ def check_choices(config):
             if label in owner:
                 problems.append(f"classes: the label '{label}' is in both '{owner[label]}' and '{name}'")
             owner[label] = name
-    problems += _validation_problems(config) + _patience_problems(config)
+    problems += _validation_problems(config) + _patience_problems(config) + _context_problems(config)
     if problems:
         raise EmofuseError("the config does not fit together:\n" + listing(problems))
 
@@ -164,6 +164,17 @@ def _patience_problems(config):
                     " training would end earlier; lower it, or set it to null"
                 )
     return problems
+
+
+def _context_problems(config):
+    """Encoders of the run whose `context` holds no turn."""
+    return [
+        f"encoders.text.{name}.context: it names no turn before and none after; set it to null, or one of them above 0"
+        for name, settings in config["encoders"].get("text", {}).items()
+        if name in candidates(config).get("text", [])
+        and (context := settings.get("context"))
+        and not any(context.values())
+    ]
 
 
 def check_local_models(config, made):
