@@ -47,7 +47,7 @@ def talk(tmp_path_factory):
             row |= {"status": "ok", "frames": len(words.split())} | save_clip(path, f"{words}\n".encode())
         rows.append(row)
     write_tsv(folder / "manifest.tsv", rows, COLUMNS)
-    turns, start, end, label, _ = zip(*TALK, strict=True)
+    turns, start, end, label, _ = zip(*reversed(TALK), strict=True)  # whose order must not matter
     index = {"turn_id": turns, "start_s": start, "end_s": end, "label": label}
     index |= {"dialog": [turn[:-5] for turn in turns], "speaker": [f"Ses01_{turn[-4]}" for turn in turns]}
     write_parquet(folder / "turns.parquet", pa.table({name: list(values) for name, values in index.items()}))
@@ -116,6 +116,10 @@ def test_the_furthest_turns_go_first_and_own_words_last(talk, roberta):
         24: everything,
     }
     assert found == {most: steps[max(step for step in steps if step <= most)] for most in found}
+    kept = windows(
+        talk, roberta, [f"{A}_F002"], max_tokens=15
+    )  # a word too few for the next, and none further is taken
+    assert kept == ["<s> You: two</s></s> Me: now find down</s>"]
 
 
 def test_markers_are_removed_all_around_and_lengths_are_those_of_windows(talk, roberta, tmp_path):
