@@ -10,6 +10,7 @@ import yaml
 from snakemake.utils import update_config
 
 from emofuse.configuration.choices import check_choices, check_local_models
+from emofuse.configuration.encoders import Encoders
 from emofuse.configuration.meaning import LEAKS, candidates, class_set, classes, leaks
 from emofuse.configuration.schema import check_config, drop_nulls, load_schema, refuse_repeated_keys
 from emofuse.corpora.class_sets import CLASS_SETS
@@ -294,6 +295,24 @@ def test_patience_must_be_able_to_end_a_training(config):
     config["validation"]["rule"] = "test"  # the epoch is chosen there, as allow_leaks must say
     config["allow_leaks"] = ["epoch_on_test"]
     check_choices(config | FIXED)
+
+
+def test_a_context_holds_turns_and_is_part_of_what_an_encoder_is_made_with(config):
+    encoder = config["encoders"]["text"]["bert"]
+    encoder |= {"context": {"before": 0, "after": 0}}
+    assert "encoders.text.bert.context: it names no turn before and none after" in choices(config)
+    encoder["context"] = {"after": 1}
+    check_config(config, SCHEMA)
+    check_choices(config)
+    for frozen in (False, True):
+        known = Encoders({"text": {"bert": encoder | {"frozen": frozen}}})
+        assert known.settings("text", "bert")["context"] == {"after": 1, "before": 0} and known.has_context(
+            "text", "bert"
+        )
+    assert not Encoders(config["encoders"]).has_context("text", "roberta")
+    encoder["context"] = {"before": 51}
+    with pytest.raises(EmofuseError, match=r"encoders.text.bert.context.before: 51 must be at most 50"):
+        check_config(config, SCHEMA)
 
 
 @pytest.mark.parametrize(

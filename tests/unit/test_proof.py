@@ -153,7 +153,7 @@ def test_texts_longer_than_the_encoder_has_positions_for_are_refused(demo):
     assert message.startswith("encoders.text.mine.max_tokens: RobertaModel cannot take a text of 80 tokens (")
 
 
-def gpt2(folder, pooling):
+def gpt2(folder, pooling, **settings):
     """The entry of a tiny GPT-2, whose tokenizer has no padding token."""
     spellings = [space + w for word in WORDS for w in (word, word.capitalize()) for space in ("", " ")]
     untrained = GPT2Tokenizer(vocab={"<|endoftext|>": 0}, merges=[], model_max_length=64)
@@ -161,7 +161,7 @@ def gpt2(folder, pooling):
     config = GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=2, n_head=2, n_positions=64)
     GPT2Model(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return entry(folder, "text", pooling=pooling)
+    return entry(folder, "text", pooling=pooling, **settings)
 
 
 def test_a_causal_encoder_is_proven_with_the_mean_and_refused_with_its_first_position(tmp_path):
@@ -171,6 +171,19 @@ def test_a_causal_encoder_is_proven_with_the_mean_and_refused_with_its_first_pos
         "encoders.text.mine.pooling: 'cls' takes the first position, which in GPT2Model sees nothing"
     )
     assert message.endswith("Set it to 'mean'")
+
+
+def test_an_encoder_that_sees_nothing_of_the_turns_around_is_refused(demo, tmp_path):
+    for name in ("bert", "roberta"):
+        proof.prove(*loaded(**demo(name, context={"before": 2, "after": 2})), "text", "x", "")
+    proof.prove(*loaded(**gpt2(tmp_path / "gpt2", "mean", context={"before": 2, "after": 0})), "text", "x", "")
+    causal = loaded(**gpt2(tmp_path / "gpt2", "mean", context={"before": 2, "after": 2}))
+    message = refusal(*causal, "text")
+    assert message.startswith(
+        "encoders.text.mine.context.after: GPT2Model sees at a turn's words nothing of what stands after"
+    )
+    short = loaded(**demo("bert", context={"before": 0, "after": 1}, max_tokens=9))
+    assert "encoders.text.mine.max_tokens: 9 tokens leave no room for the turns around" in refusal(*short, "text")
 
 
 def test_a_loss_that_is_not_finite_is_refused(demo):

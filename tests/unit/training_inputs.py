@@ -59,14 +59,14 @@ def make_corpus(root, layers=1):
         for i in range(24):
             turn, label = f"{dialog}_F{i:03d}", ["ang", "neu", "sad", "xxx"][i % 4]
             words = " ".join(rng.choice(WORDS.get(label, ["table", "cry"]), 1 + i % 5))
-            rows.append((turn, session, dialog, "impro01", f"Ses0{session}_F", "improvised", label))
+            rows.append((turn, session, dialog, "impro01", f"Ses0{session}_F", "improvised", label, float(i)))
             (root / f"clips/text/{dialog}/{turn}.txt").write_text(words)
             gone = session == 1 and i == 0
             status = ("no_words", 0, 0) if gone else ("ok", len(words), len(words.split()))
             checksum = hashlib.sha256(words.encode()).hexdigest()
             manifest.append(dict(zip(COLUMNS, (turn, *status, checksum, ""), strict=True)))
     write_tsv(root / "all.manifest.tsv", manifest, COLUMNS)
-    names = ("turn_id", "session", "dialog", "scenario", "speaker", "style", "label")
+    names = ("turn_id", "session", "dialog", "scenario", "speaker", "style", "label", "start_s")
     write_parquet(root / "turns.parquet", pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
     split_turns(root, "session3", "previous_session", root / "split.parquet")
     words = [
@@ -92,7 +92,7 @@ def split_turns(corpus, name, rule, output):
 def fine_tune(corpus, output, split="split.parquet", settings=None, seed=0, like=None, machine=None, training=None):
     fine_tuning.fine_tune(
         Encoder("text", "bert", SETTINGS | {"model": "some/bert"} | (settings or {}), corpus / "bert"),
-        Data(corpus / split, [corpus / "all.manifest.tsv"], corpus / "clips"),
+        Data(corpus / split, [corpus / "all.manifest.tsv"], corpus / "clips", turns=corpus / "turns.parquet"),
         Computing(**TRAINING | (training or {})),
         Machine(**MACHINE | (machine or {})),
         seed=seed,

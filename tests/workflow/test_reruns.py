@@ -74,8 +74,10 @@ def test_what_an_encoder_is_proven_with(finished):
 
 
 def test_encoders_are_proven_before_one_is_chosen(finished):
-    """All that is chosen from, in the first jobs of a run and not in those that the choice adds."""
-    finished.write_config("x.yaml", {"run": "anew", "fusion": {"text": {"choose": "validation"}}})
+    """All that is chosen from, in the first jobs of a run and not in those that the choice adds. And the order of turns is an
+    input of the training that reads a turn among its neighbours, of no other."""
+    encoders = {"text": {"bert": {"context": {"before": 2}}}}
+    finished.write_config("x.yaml", {"run": "anew", "fusion": {"text": {"choose": "validation"}}, "encoders": encoders})
     for target in ("all", "paper"):
         configs = ("config/demo.yaml", "slice.yaml", "x.yaml")
         planned = finished.snakemake("--dry-run", "--", target, configs=configs).stdout
@@ -84,13 +86,22 @@ def test_encoders_are_proven_before_one_is_chosen(finished):
             "encoders/distilbert/model.safetensors"
             in planned.partition("rule check_encoders:")[2].partition("output:")[0]
         )
+        inputs = re.findall(r"rule fine_tune:\n +input: (.*)\n +output: \S+/encoders/(\w+/\w+)/", planned)
+        among = {encoder for files, encoder in inputs if "results/tree/turns.parquet" in files}
+        assert among == {"text/bert"} and len({encoder for _, encoder in inputs}) > 1
 
 
 def test_an_encoder_outside_the_folds_is_trained_for_the_papers_tables_alone(finished):
-    keys = ("encoders", "text", "distilbert", "learning_rate")
-    assert with_setting(finished, "x.yaml", *keys, value=5.0e-4) == {}
-    expected = {"fine_tune text": 1, "embed text": 1, "compare_encoders text": 1, "make_paper": 1}
-    assert with_setting(finished, "x.yaml", *keys, value=5.0e-4, targets=["paper"]) == expected
+    keys = ("encoders", "text", "distilbert")
+    assert with_setting(finished, "x.yaml", *keys, "learning_rate", value=5.0e-4) == {}
+    expected = {
+        "check_paper_encoders": 1,
+        "fine_tune text": 1,
+        "embed text": 1,
+        "compare_encoders text": 1,
+        "make_paper": 1,
+    }
+    assert with_setting(finished, "x.yaml", *keys, "context", value={"before": 2}, targets=["paper"]) == expected
 
 
 def test_a_new_encoder_is_trained_once_for_the_papers_tables(finished):

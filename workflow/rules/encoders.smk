@@ -79,7 +79,7 @@ def proof_settings(encoders):
     keys = (
         *("eval_windows", "features", "freeze_convolutions", "freeze_layers", "layer", "layer_decay", "markers"),
         *("mask_feature_length", "mask_feature_prob", "mask_time_length", "mask_time_prob"),
-        *("max_seconds", "max_tokens", "mirror", "pooling", "stride"),
+        *("context", "max_seconds", "max_tokens", "mirror", "pooling", "stride"),
     )
     return [
         {
@@ -154,6 +154,10 @@ rule fine_tune:
         manifests=lambda w: plan.manifests(w.modality, plan.read_root(w.modality)),
         model=encoder_files,
         like=chosen_before,
+        # Of encoders that read a turn among its neighbours: no other is trained anew where a turn is put elsewhere.
+        turns=lambda w: (
+            f"results/{plan.corpus}/turns.parquet" if plan.encoders.has_context(w.modality, w.encoder) else []
+        ),
     output:
         weights="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/model.safetensors",
         config="results/<corpus>/<run>/encoders/{modality}/{encoder}/{split}/seed{seed}/config.json",

@@ -18,7 +18,7 @@ with job(snakemake.log[0]):
     machine["loader_workers"] = granted_workers(resources.loader_workers, snakemake.threads, params.training["threads"])
     fine_tune(
         Encoder(wildcards.modality, wildcards.encoder, params.settings, params.model, given.model),
-        Data(given.split, given.manifests, params.clips, params.small),
+        Data(given.split, given.manifests, params.clips, params.small, given.turns or None),
         Computing(**params.training),
         Machine(**machine),
         seed=int(wildcards.seed),

@@ -58,7 +58,9 @@ def check_choices(config):
             if label in owner:
                 problems.append(f"classes: the label '{label}' is in both '{owner[label]}' and '{name}'")
             owner[label] = name
-    problems += _named_problems(config) + _validation_problems(config) + _patience_problems(config)
+    problems += (
+        _named_problems(config) + _validation_problems(config) + _patience_problems(config) + _context_problems(config)
+    )
     if problems:
         raise EmofuseError("the config does not fit together:\n" + listing(problems))
 
@@ -162,15 +164,14 @@ def _named_problems(config):
                 problems.append(f"{where}: there is no {modality} in fusion, so the run has no clips of it")
             elif reads == "sequences" and not (known[encoder].get("sequences") or modality == "motion"):
                 told = "{rate: 10}" if modality == "audio" else "true"
-                problems.append(
-                    f"{where}: '{entry['kind']}' reads sequences; set encoders.{modality}.{encoder}.sequences: {told}"
-                )
+                remedy = f"set encoders.{modality}.{encoder}.sequences: {told}"
+                problems.append(f"{where}: '{entry['kind']}' reads sequences; {remedy}")
             elif reads == "vectors" and modality == "motion":
                 problems.append(f"{where}: '{entry['kind']}' reads vectors, and motion has none, only steps")
             elif not is_frozen(known[encoder]) and config["train_vectors"] == "validation":
                 problems.append(
-                    f"{where}: encoders.{modality}.{encoder} is fine-tuned, so its vectors of training turns know their labels; name"
-                    " a frozen one (frozen: true), or set train_vectors: cross_fitted (or in_sample, as most papers do)"
+                    f"{where}: encoders.{modality}.{encoder} is fine-tuned, so its vectors of training turns know their labels;"
+                    " name a frozen one (frozen: true), or set train_vectors: cross_fitted (or in_sample, as most papers do)"
                 )
         problems += _kind_problems(key, entry, encoders_of(config, name))
     if config["systems"] and config["validation"]["rule"] in UNVALIDATED:
@@ -192,7 +193,7 @@ def _kind_problems(key, entry, modalities):
         for pair in pairs if pairs != "all" else ():
             if pair[0] == pair[1] or not set(pair) <= set(modalities):
                 problems.append(
-                    f"{key}.pairs: [{', '.join(pair)}] is no pair of two of its modalities ({', '.join(modalities)})"
+                    f"{key}.pairs: [{', '.join(pair)}] are no two of its modalities ({', '.join(modalities)})"
                 )
         if pairs != "all" and entry["fusion"] != "middle":
             problems.append(f"{key}.pairs: with fusion: {entry['fusion']} nobody looks at anybody; leave it out")
@@ -253,6 +254,17 @@ def _patience_problems(config):
                     " training would end earlier; lower it, or set it to null"
                 )
     return problems
+
+
+def _context_problems(config):
+    """Encoders of the run whose `context` holds no turn."""
+    return [
+        f"encoders.text.{name}.context: it names no turn before and none after; set it to null, or one of them above 0"
+        for name, settings in config["encoders"].get("text", {}).items()
+        if name in candidates(config).get("text", [])
+        and (context := settings.get("context"))
+        and not any(context.values())
+    ]
 
 
 def check_local_models(config, made):

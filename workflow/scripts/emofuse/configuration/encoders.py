@@ -11,7 +11,7 @@ from emofuse.runtime import kinds
 # What vectors depend on where nothing is trained.
 FROZEN_KEYS = (
     *("model", "revision", "frozen", "features", "vectors", "pooling", "layer", "eval_batch_size"),
-    *("max_tokens", "markers", "max_seconds", "stride", "eval_windows"),
+    *("max_tokens", "markers", "context", "max_seconds", "stride", "eval_windows"),
 )
 
 
@@ -35,6 +35,10 @@ class Encoders:
         """What is stored of it before pooling: the config's setting, or None. Motion is nothing but a sequence."""
         settings = self.sections[modality][encoder]
         return settings.get("sequences") or settings.get("motion")
+
+    def has_context(self, modality, encoder):
+        """Whether it reads a turn among those around it, so that their order matters."""
+        return bool(self.sections[modality][encoder].get("context"))
 
     def is_frozen(self, modality, encoder):
         """Whether it learns from no label."""

@@ -3,8 +3,9 @@
 import json
 
 from emofuse.clips.files import read_manifests, require_whole_clips
+from emofuse.encoders.context import make_dataset
 from emofuse.encoders.inference import apply
-from emofuse.encoders.inputs import TurnDataset, make_inputs
+from emofuse.encoders.inputs import make_inputs
 from emofuse.encoders.model import checkpoint_hash, load_classifier, load_processor
 from emofuse.encoders.sequences import keeping
 from emofuse.encoders.stores import why_left_out, write_embeddings
@@ -53,7 +54,7 @@ def embed(turns, data, folder, machine, threads, output, sequences=None):
         "classes": json.dumps(classes),
         "left_out": json.dumps(left_out),
     }
-    clips = TurnDataset(inputs, data.clips, modality, usable, manifest)
+    clips = make_dataset(inputs, data.clips, modality, usable, manifest, order=turns)
     with (
         device_errors(smaller, machine.jobs_per_gpu),
         keeping(sequences, modality, model, clips, usable, metadata) as keep,

@@ -10,10 +10,11 @@ import torch
 from tqdm import tqdm
 
 from emofuse.clips.files import clip_path, read_manifests, require_whole_clips
+from emofuse.encoders.context import make_dataset
 from emofuse.encoders.fitness import check_small
 from emofuse.encoders.hub import RECORD, check_download
 from emofuse.encoders.inference import apply
-from emofuse.encoders.inputs import TurnDataset, make_inputs
+from emofuse.encoders.inputs import make_inputs
 from emofuse.encoders.model import EmotionClassifier, load_pretrained
 from emofuse.encoders.outside import read_vectors
 from emofuse.encoders.sequences import keeping, resampled, writing
@@ -61,7 +62,8 @@ def embed_frozen(turns, encoder, data, machine, threads, drop, output, sequences
             embedding = _features(sounds, machine, metadata | _text(found))
         else:
             network = Network(encoder, data, machine, threads)
-            embedding = network.embed(data.clips, usable, manifest, sequences, metadata | _text(network.said))
+            clips = make_dataset(network.inputs, data.clips, encoder.modality, usable, manifest, order=turns)
+            embedding = network.embed(clips, usable, sequences, metadata | _text(network.said))
             found |= network.said
     usable = [turn for turn in corpus if turn not in left_out]
     if faulty := [turn for turn, row in zip(usable, embedding, strict=True) if not np.isfinite(row).all()]:
@@ -95,9 +97,8 @@ class Network:
             "parameters": sum(p.numel() for p in backbone.parameters()),
         }
 
-    def embed(self, clips, turns, manifest, sequences, metadata):
-        """float32 (n, width) of the turns, whose clips are in the folder `clips`; and their sequences, with `metadata`."""
-        data = TurnDataset(self.inputs, clips, self.encoder.modality, turns, manifest)
+    def embed(self, data, turns, sequences, metadata):
+        """float32 (n, width) of the turns of a TurnDataset, whose ids are `turns`; and their sequences, with `metadata`."""
         smaller = f"End what else uses it and run again, or lower {self.encoder.key}.eval_batch_size."
         with (
             device_errors(smaller, self.machine.jobs_per_gpu),

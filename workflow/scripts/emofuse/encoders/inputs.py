@@ -1,26 +1,26 @@
 """Turns clips into what an encoder takes: windows of words, sound or frames, and their batches."""
 
 import math
-import re
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from emofuse.clips.files import clip_path
+from emofuse.encoders.texts import ContextInputs, TextInputs
 from emofuse.media.frames import read_frames
 from emofuse.media.wav import RATE as SAMPLE_RATE
 from emofuse.media.wav import read_clip
 from emofuse.runtime.errors import EmofuseError
 
 SHORTEST = 4_000  # samples (a quarter of a second): wav2vec 2.0 masks spans of ten frames in training, and refuses less
-MARKER = re.compile(r"\[[A-Za-z]+\],?")  # what transcribers put in brackets: [LAUGHTER], [BREATHING], [garbage]
 
 
 def make_inputs(modality, processor, backbone_config, settings):
-    """The TextInputs, AudioInputs or VideoInputs for an encoder; `settings` are its config entries."""
+    """The TextInputs, ContextInputs, AudioInputs or VideoInputs for an encoder; `settings` are its config entries."""
     if modality == "text":
-        return TextInputs(processor, settings["max_tokens"], settings["markers"])
+        given = (processor, settings["max_tokens"], settings["markers"])
+        context = settings.get("context")
+        return ContextInputs(*given, context) if context else TextInputs(*given)
     if modality == "audio":
         return AudioInputs(processor, settings["max_seconds"])
     frames = getattr(backbone_config, "num_frames", None)
@@ -29,35 +29,6 @@ def make_inputs(modality, processor, backbone_config, settings):
             f"a video encoder must say its number of frames; {type(backbone_config).__name__} has no num_frames"
         )
     return VideoInputs(processor, frames, settings["stride"], settings["eval_windows"], settings.get("mirror", 0))
-
-
-class TextInputs:
-    """Words through the encoder's own tokenizer, cut at `max_tokens` tokens.
-
-    Transcribers' markers, such as [LAUGHTER], are words like others (`markers` keep) or are cut out (remove); of a turn that
-    is nothing but a marker, nothing is then left but the tokenizer's special tokens.
-    """
-
-    def __init__(self, tokenizer, max_tokens, markers):
-        self.tokenizer = tokenizer
-        self.max_tokens = min(max_tokens, tokenizer.model_max_length)
-        self.markers = markers
-
-    def windows(self, path, length, rng=None):
-        """The turn's text, as one window; `length` is its number of words."""
-        text = Path(path).read_text(encoding="utf-8")
-        if len(text.split()) != length:
-            raise EmofuseError(
-                f"{path} does not hold the {length} words that its manifest counted; delete it and run again, and its dialog"
-                " is cut again."
-            )
-        if self.markers == "remove":
-            text = MARKER.sub(" ", text)
-        return [" ".join(text.split())]
-
-    def batch(self, windows):
-        """Token ids and attention mask, int64 (W, tokens), padded to the longest of the batch."""
-        return self.tokenizer(windows, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
 
 
 class AudioInputs:
@@ -203,8 +174,12 @@ class TurnDataset(torch.utils.data.Dataset):
         the processes that read clips keep the dataset that they were started with."""
         index, epoch = place if isinstance(place, tuple) else (place, 0)
         rng = None if self.seed is None else np.random.default_rng([self.seed, epoch, index])
-        windows = self.inputs.windows(self.paths[index], self.lengths[index], rng)
-        return {"windows": windows, "label": None if self.labels is None else int(self.labels[index])}
+        label = None if self.labels is None else int(self.labels[index])
+        return {"windows": self.windows(index, rng), "label": label}
+
+    def windows(self, index, rng):
+        """The windows of the turn of this number; rng: for what is random in training, else None."""
+        return self.inputs.windows(self.paths[index], self.lengths[index], rng)
 
 
 class Collator:

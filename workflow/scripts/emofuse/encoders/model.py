@@ -48,9 +48,10 @@ class EmotionClassifier(nn.Module):
 
     def forward(self, share, inputs, lengths, labels=None, states=False):
         """share: float32 (N, W), what each of the W windows is of the mean of each of the N turns. inputs: what the
-        modality's processor makes of the windows. lengths: list of W int, samples of each window (of sound). labels: int64
-        (N,). Returns loss (scalar, with labels only), logits (N, classes), embedding (N, width), all float32; if asked for
-        `states`, those that are pooled, (W, T, width), and which are `real`, (W, T) of 0 and 1, or None for all.
+        modality's processor makes of the windows; `own` among it says which positions to pool, where not all real ones.
+        lengths: list of W int, samples of each window (of sound). labels: int64 (N,). Returns loss (scalar, with labels only),
+        logits (N, classes), embedding (N, width), all float32; if asked for `states`, those of the windows, (W, T, width), and
+        which of them are pooled, `real`, (W, T) of 0 and 1, or None for all.
 
         Nothing here makes the host wait for the device: what it has to know, the batch brings along.
         """
@@ -58,10 +59,11 @@ class EmotionClassifier(nn.Module):
             self.masked_norm.samples = lengths
         if self.pixels:
             inputs = {**inputs, "pixel_values": self.pixels(inputs["pixel_values"])}
-        made = self.backbone(**inputs).last_hidden_state
+        own = inputs.get("own")
+        made = self.backbone(**{name: given for name, given in inputs.items() if name != "own"}).last_hidden_state
         with torch.autocast(share.device.type, enabled=False):  # bf16 has 8 bits: too few to tell logits apart
             made = self._chosen(made)
-            real = self._real(made, inputs.get("attention_mask"))
+            real = self._real(made, inputs.get("attention_mask")) if own is None else own
             embedding = share @ self._pool(made, real).float()
             logits = self.head(self.dropout(embedding))
             result = {"logits": logits, "embedding": embedding}

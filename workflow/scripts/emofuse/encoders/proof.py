@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+import zlib
 from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from emofuse.encoders.hub import RECORD, check_download
 from emofuse.encoders.inputs import Collator, make_inputs
 from emofuse.encoders.layers import set_up
 from emofuse.encoders.model import EmotionClassifier, load_pretrained
+from emofuse.encoders.texts import ContextInputs, Line, Passage
 from emofuse.media.wav import RATE, wav_bytes
 from emofuse.runtime import kinds
 from emofuse.runtime.devices import device_errors, prepare_device
@@ -105,7 +107,8 @@ def prove(classifier, inputs, modality, key, smaller):
     should.
 
     As many windows as expected; vectors that are finite, of width `hidden_size`, different for different turns, and the same
-    (to 1e-3) for a turn alone and beside a longer one; a finite loss with finite gradients. Neither the classifier nor the
+    (to 1e-3) for a turn alone and beside a longer one, and others where the turns around say something else; a finite loss
+    with finite gradients. Neither the classifier nor the
     state of any random generator is changed. smaller: what to do where memory is short.
     """
     with tempfile.TemporaryDirectory() as folder, _unchanged(classifier), _explained(classifier, key, smaller):
@@ -124,7 +127,9 @@ def prove(classifier, inputs, modality, key, smaller):
                 " encoder does not leave padding out"
             )
         if modality == "text":
-            _prove_longest(classifier, inputs, key)
+            _prove_longest(classifier, inputs, Path(folder), key)
+        if isinstance(inputs, ContextInputs):
+            _prove_context(classifier, inputs, Path(folder), key)
         _prove_step(classifier, batch([{**turns[0], "label": 1}]), key)
 
 
@@ -146,10 +151,10 @@ def _alike(classifier, modality, key):
     return f"{key}.model: two different turns have the same vector in {kind}"
 
 
-def _prove_longest(classifier, inputs, key):
+def _prove_longest(classifier, inputs, folder, key):
     """A text that is cut at `max_tokens` must have a vector too."""
     longest = min(inputs.max_tokens, MOST_TOKENS)
-    batch = Collator(inputs)([{"windows": [" ".join(islice(cycle(WORDS), longest))], "label": None}])
+    batch = Collator(inputs)([_text(folder, inputs, " ".join(islice(cycle(WORDS), longest)))])
     tokens = batch["inputs"]["input_ids"].shape[1]
     try:
         _vectors(classifier, batch)
@@ -160,6 +165,23 @@ def _prove_longest(classifier, inputs, key):
             f"{key}.max_tokens: {type(classifier.backbone).__name__} cannot take a text of {tokens} tokens"
             f" ({first_line(error)}); lower it"
         ) from error
+
+
+def _prove_context(classifier, inputs, folder, key):
+    """What the turns around say must be in the window of a short turn, and its vector must depend on it."""
+    for side in (side for side, turns in inputs.context.items() if turns):
+        turns = [_text(folder, inputs, "no", **{side: word}) for word in ("no", "you")]
+        if turns[0]["windows"] == turns[1]["windows"]:
+            raise EmofuseError(
+                f"{key}.max_tokens: {inputs.max_tokens} tokens leave no room for the turns around a turn; raise it, or set"
+                f" {key}.context to null"
+            )
+        vectors = _vectors(classifier, Collator(inputs)(turns))
+        if (vectors[0] - vectors[1]).abs().max() <= APART * vectors.abs().max():
+            raise EmofuseError(
+                f"{key}.context.{side}: {type(classifier.backbone).__name__} sees at a turn's words nothing of what stands"
+                f" {side} them; set it to 0"
+            )
 
 
 def _prove_step(classifier, batch, key):
@@ -220,7 +242,21 @@ def _explained(classifier, key, smaller):
 
 def _texts(folder, inputs, key):
     """Two texts as Collator items, which begin with the same word."""
-    return [_turn(inputs, _write(folder, f"{n}.txt", text.encode()), len(text.split())) for n, text in enumerate(TEXTS)]
+    return [_text(folder, inputs, text) for text in TEXTS]
+
+
+def _text(folder, inputs, text, before="no", after="no"):
+    """A text as a Collator item, between two others of the partner where the encoder reads turns around."""
+    lines = []
+    for said, speaker in ((before, "partner"), (text, "speaker"), (after, "partner")):
+        path = _write(folder, f"{zlib.crc32(said.encode()):x}.txt", said.encode())
+        lines.append(Line("", path, len(said.split()), speaker))
+    if not isinstance(inputs, ContextInputs):
+        return _turn(inputs, lines[1].path, lines[1].words)
+    sides = {
+        side: (line,) if inputs.context[side] else () for side, line in (("before", lines[0]), ("after", lines[2]))
+    }
+    return {"windows": inputs.windows(Passage(own=lines[1], **sides)), "label": None}
 
 
 def _sounds(folder, inputs, key):

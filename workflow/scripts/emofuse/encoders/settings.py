@@ -25,12 +25,14 @@ class Encoder:
 class Data:
     """What is read of one modality and fold. split: path of the split file, None where there is no fold. manifests: paths of
     the modality's clip manifests. clips: folder of all clips. small: of small copies of video clips, pixels of the shorter
-    side; else None."""
+    side; else None. turns: path of turns.parquet for the training of an encoder that reads a turn among its neighbours; else
+    None."""
 
     split: str | Path | None
     manifests: list
     clips: str | Path
     small: int | None = None
+    turns: str | Path | None = None
 
 
 @dataclass(frozen=True)

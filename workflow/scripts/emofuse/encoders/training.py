@@ -15,10 +15,11 @@ import transformers
 from sklearn.metrics import accuracy_score
 
 from emofuse.clips.files import read_manifests, require_whole_clips
+from emofuse.encoders.context import make_dataset
 from emofuse.encoders.fitness import check_small
 from emofuse.encoders.hub import RECORD, check_download
 from emofuse.encoders.inference import apply
-from emofuse.encoders.inputs import Collator, TurnDataset, make_inputs
+from emofuse.encoders.inputs import Collator, make_inputs
 from emofuse.encoders.layers import set_up
 from emofuse.encoders.losses import make_loss
 from emofuse.encoders.model import EmotionClassifier, checkpoint_hash, load_pretrained, save_classifier
@@ -57,7 +58,7 @@ def fine_tune(encoder, data, computing, machine, seed, output, traces, like=None
     epochs = read_json(like)["best_epoch"] if like else encoder.settings["epochs"]
     key = _digest(
         [encoder.settings, asdict(computing), precision, seed, traces.code, epochs],
-        [data.split, *data.manifests, *encoder.files],
+        [data.split, *data.manifests, *encoder.files, *filter(None, [data.turns])],
     )
     download = check_download(encoder.folder) if (Path(encoder.folder) / RECORD).exists() else None
     transformers.set_seed(seed)  # before the head's random weights are drawn
@@ -141,8 +142,9 @@ def _read_parts(encoder, data, turns, classes, seeds, inputs):
     for part, seed in seeds.items():
         rows = [t for t in usable if t["part"] == part]
         labels = np.array([classes.index(t["class"]) for t in rows], dtype=np.int64)
-        parts[part] = TurnDataset(
-            inputs, data.clips, encoder.modality, [t["turn_id"] for t in rows], manifest, labels, seed
+        turns_of_part = [t["turn_id"] for t in rows]
+        parts[part] = make_dataset(
+            inputs, data.clips, encoder.modality, turns_of_part, manifest, labels, seed, data.turns
         )
     if not len(parts["train"]):
         raise EmofuseError(

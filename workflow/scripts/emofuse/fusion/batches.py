@@ -76,7 +76,7 @@ def scaled(turns, vectors, learned):
 
 @dataclass(frozen=True)
 class SequenceBatch:
-    """Turns: `steps[modality]`, (B, S, d) float32, zeros after a turn's end; `real[modality]`, (B, S) bool: steps that there are."""
+    """Turns: `steps[modality]`, (B, S, d) float32, zeros after a turn's end; `real[modality]`, (B, S) bool: before its end."""
 
     steps: dict[str, torch.Tensor]
     real: dict[str, torch.Tensor]
@@ -88,7 +88,7 @@ class SequenceBatches:
     POOL = 16  # batches whose turns are sorted by length together
 
     def __init__(self, turns, learned):
-        """turns: `dialogs.Turns`; learned: (n,) bool. Each number of a step is scaled by all steps of the turns learned from."""
+        """turns: `dialogs.Turns`; learned: (n,) bool. Steps are scaled by all those of the turns learned from."""
         self.labels, self.classes = turns.labels, len(turns.classes)
         self.steps = {}
         for modality, steps in turns.steps.items():

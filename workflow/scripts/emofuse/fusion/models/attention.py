@@ -16,7 +16,8 @@ SETTINGS = {
     "fusion": {
         "enum": ["middle", "input", "end"],
         "default": "middle",
-        "description": "Where modalities meet: in attention from one to another (`middle`), in one transformer over the steps of all of them (`input`), or in the mean of their probabilities (`end`).",
+        "description": "Where modalities meet: in attention from one to another (`middle`), in one transformer over the steps "
+        "of all of them (`input`), or in the mean of their probabilities (`end`).",
     },
     "pairs": {
         "oneOf": [
@@ -34,14 +35,16 @@ SETTINGS = {
             },
         ],
         "default": "all",
-        "description": "Of `middle`: who looks at whom, as `[query, source]` each, such as `[[text, audio]]`; or `all`.",
+        "description": "Of `middle`: who looks at whom, as `[query, source]` each, such as `[[text, audio]]`; or `all`."
+        "Of `middle`: who looks at whom, as `[query, source]` each, such as `[[text, audio]]`; or `all`.",
     },
     "depth": {
         "type": "integer",
         "minimum": 1,
         "maximum": 12,
         "default": 1,
-        "description": "Layers of attention from one modality to another; in `input` and `end` further layers of the transformer.",
+        "description": "Layers of attention from one modality to another; in `input` and `end` further layers of the "
+        "transformer.",
     },
     "own_depth": {
         "type": "integer",
@@ -53,7 +56,9 @@ SETTINGS = {
     "read_out": {
         "enum": ["product", "start", "mean"],
         "default": "product",
-        "description": "The vector of a turn: of the learned start tokens the `product` of those with one query, one after the other; all start tokens (`start`); or the `mean` over the steps. Outside of `middle` `product` is `start`.",
+        "description": "The vector of a turn: of the learned start tokens the `product` of those with one query, one after the "
+        "other; all start tokens (`start`); or the `mean` over the steps. Outside of `middle` `product` is "
+        "`start`.",
     },
     "width": {
         "type": "integer",

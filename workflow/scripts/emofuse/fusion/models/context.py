@@ -16,12 +16,14 @@ SETTINGS = {
     "direction": {
         "enum": ["past", "both", "none"],
         "default": "past",
-        "description": "`past`: a turn's answer knows it and what came before, as a live system would; `both`: the whole dialog, also what comes after, so it works on recordings only; `none`: the turn alone, to compare with.",
+        "description": "`past`: a turn's answer knows it and what came before, as a live system would; `both`: the whole "
+        "dialog, also what comes after, so it works on recordings only; `none`: the turn alone, to compare with.",
     },
     "levels": {
         "enum": [1, 2],
         "default": 1,
-        "description": "`1`: one network of the modalities' vectors side by side; `2`: one of each modality first, then one on what they give.",
+        "description": "`1`: one network of the modalities' vectors side by side; `2`: one of each modality first, then one on "
+        "what they give.",
     },
     "width": {
         "type": "integer",
@@ -65,7 +67,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """One Layer, or one of each modality and one on theirs, which learns from its own answers alone, as theirs do from theirs."""
+    """One Layer; or one of each modality, and one on what they give that sends no gradient down: each learns by its head."""
 
     def __init__(self, widths, classes, settings):
         super().__init__()

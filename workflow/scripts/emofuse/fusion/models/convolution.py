@@ -9,7 +9,10 @@ from emofuse.fusion.models._sequences import Recurrent, mean
 
 PLACE = 4
 TITLE = "motion network"
-SENTENCE = "Convolutions over the steps of motion, recurrent networks over those of other modalities, dense layers on all of them. It reads `sequences`."
+SENTENCE = (
+    "Convolutions over the steps of motion, recurrent networks over those of other modalities, dense layers on all "
+    "of them. It reads `sequences`."
+)
 READS = "sequences"
 CHANNELS = (32, 64, 64, 128, 128)  # as in Tripathi et al.
 TRAINS = {"learning_rate": 1e-3, "dropout": 0.3, "batch_size": 32, "epochs": 30, "patience": 5}

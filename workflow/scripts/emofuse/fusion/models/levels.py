@@ -9,7 +9,10 @@ from emofuse.fusion.models._sequences import Attention, Recurrent, mean
 
 PLACE = 3
 TITLE = "multi-level attention"
-SENTENCE = "Recurrent encoders with self-attention over each modality's steps, multi-head attention over what all of them give, and over the means of both levels. It reads `sequences`."
+SENTENCE = (
+    "Recurrent encoders with self-attention over each modality's steps, multi-head attention over what all of them "
+    "give, and over the means of both levels. It reads `sequences`."
+)
 READS = "sequences"
 TRAINS = {"learning_rate": 1e-3, "dropout": 0.3, "batch_size": 32, "epochs": 20, "patience": 3}
 SETTINGS = {
