@@ -56,6 +56,7 @@ rule assess:
     output:
         intervals="results/<corpus>/<run>/evaluation/{protocol}/intervals.parquet",
         comparisons="results/<corpus>/<run>/evaluation/{protocol}/comparisons.parquet",
+        contexts="results/<corpus>/<run>/evaluation/{protocol}/contexts.parquet",
         groups="results/<corpus>/<run>/evaluation/{protocol}/groups.parquet",
         calibration="results/<corpus>/<run>/evaluation/{protocol}/calibration.parquet",
         reliability="results/<corpus>/<run>/evaluation/{protocol}/reliability.parquet",
@@ -72,5 +73,6 @@ rule assess:
     params:
         code=fingerprint("assess"),
         final_system=config["final_system"],
+        pairs=systems.context_pairs(plan.systems),
     script:
         "../scripts/assess.py"

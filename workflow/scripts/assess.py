@@ -7,5 +7,6 @@ with job(snakemake.log[0]):
         splits=snakemake.input.splits,
         words=snakemake.input.words or None,
         final_system=snakemake.params.final_system,
+        pairs=[tuple(pair) for pair in snakemake.params.pairs],
         files=AssessmentFiles(**dict(snakemake.output.items())),
     )

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from emofuse.demo.chance import generator, raw_labels, shown_classes
-from emofuse.demo.plan import TURNS_OF_EACH_SPEAKER
+from emofuse.demo.chance import generator, raw_labels, shown_classes, speaking_order
 from emofuse.demo.words import say
 
 SAMPLE_RATE = 16_000  # hertz
@@ -35,23 +32,20 @@ class Turn:
 
 def direct(dialog, seed):
     """The turns of a dialog in the order of their start: who says what and when, and what each modality shows."""
-    rng = generator(seed, dialog, "order")
-    order = rng.permuted(np.tile(list("FM"), (TURNS_OF_EACH_SPEAKER, 1)), axis=1).ravel()
-    clock, own_end, count, turns = 1.0, {"F": 0.0, "M": 0.0}, {"F": 0, "M": 0}, []
-    labels = raw_labels(dialog, seed)
-    for i, gender in enumerate(order):
+    rng, order, labels = generator(seed, dialog, "times"), speaking_order(dialog, seed), raw_labels(dialog, seed)
+    clock, own_end, turns = 1.0, {"F": 0.0, "M": 0.0}, []
+    for i, turn_id in enumerate(order):
+        gender = turn_id[-4]
         if dialog in ENDS_EARLY and i == len(order) - LATE:
             clock += 1.0  # wav and avi end in this pause
-        turn_id = f"{dialog}_{gender}{count[gender]:03d}"
         start = max(clock + rng.uniform(-0.4, 0.2), own_end[gender] + 0.1)
         end = start + rng.uniform(0.7, 1.4)
-        count[gender] += 1
         clock = own_end[gender] = end
         label = labels[turn_id]
         shown = shown_classes(turn_id, label, seed)
         words = say(turn_id, dialog, shown["words"], seed)
         times = round(float(start), 4), round(float(end), 4)
-        turns.append(Turn(turn_id, str(gender), *times, label, words, shown["words"], shown["voice"], shown["face"]))
+        turns.append(Turn(turn_id, gender, *times, label, words, shown["words"], shown["voice"], shown["face"]))
     return turns
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from emofuse.corpora.iemocap.names import scenario_of
 from emofuse.demo.chance import CLASSES, generator
 from emofuse.demo.plan import session_of
 
@@ -31,7 +32,13 @@ _LEANING = {  # for each class: exclamations, adjectives, verbs; one word each, 
         ("lost", "missed", "buried", "mourned", "left"),
     ),
 }
-_NOUNS = ("letter", "house", "ticket", "garden", "picture", "car", "job", "ring", "dog", "table")
+_NOUNS = {  # what each scenario is about, whoever plays it
+    "impro01": ("letter", "train", "soldier"),
+    "impro05": ("ring", "garden", "picture"),
+    "script01_1": ("house", "ticket", "dog"),
+    "script02_1": ("table", "car", "job"),
+}
+ABOUT = 0.8  # of the nouns are the scenario's
 _TIMES = ("today", "yesterday", "again", "there", "before")
 _PEOPLE = ("we", "they", "she", "he", "you")
 _SENTENCES = (  # each with one word of each leaning kind
@@ -47,7 +54,7 @@ LEAN = 0.9  # of the leaning words in a sentence lean to the class that the word
 def vocabulary():
     """Every word that the demo's transcripts hold, in lower case, sorted."""
     words = {word for lists in _LEANING.values() for options in lists for word in options}
-    words |= {*_NOUNS, *_TIMES, *_PEOPLE, "yeah", "laughter"}
+    words |= {*(noun for nouns in _NOUNS.values() for noun in nouns), *_TIMES, *_PEOPLE, "yeah", "laughter"}
     fixed = " ".join(_SENTENCES).format(oh="", noun="", adjective="", time="", person="", verb="")
     return sorted(words | {word.strip(".,!").lower() for word in fixed.split()} - {""})
 
@@ -56,7 +63,7 @@ def say(turn_id, dialog, shown, seed):
     """A sentence; a speaker knows only some words of each list."""
     rng = generator(seed, turn_id, "words")
     habits = generator(seed, session_of(turn_id), turn_id[-4], "habits")
-    habits = habits.permuted(np.tile(np.arange(10), (16, 1)), axis=1)
+    habits = habits.permuted(np.tile(np.arange(10), (15, 1)), axis=1)
 
     def pick(options, row):
         known = [i for i in habits[row] if i < len(options)][: len(options) * 4 // 5]
@@ -66,13 +73,14 @@ def say(turn_id, dialog, shown, seed):
         name = shown if rng.random() < LEAN else str(rng.choice(CLASSES))
         return pick(_LEANING[name][kind], 3 * CLASSES.index(name) + kind)
 
+    about = scenario_of(dialog) if rng.random() < ABOUT else str(rng.choice(list(_NOUNS)))
     sentence = pick(_SENTENCES, 12).format(
         oh=leaning(0),
         adjective=leaning(1),
         verb=leaning(2),
-        noun=pick(_NOUNS, 13),
-        time=pick(_TIMES, 14),
-        person=pick(_PEOPLE, 15),
+        noun=str(rng.choice(_NOUNS[about])),
+        time=pick(_TIMES, 13),
+        person=pick(_PEOPLE, 14),
     )
     sentence = sentence[0].upper() + sentence[1:]
     number = int(turn_id[-3:])

@@ -32,7 +32,10 @@ class AssessmentFiles:
       same bootstrap; p (sign flips of whole dialogs), p_holm (corrected over all comparisons of that measure), holds
       (p_holm < 0.05); for wa also only_first, only_second (turns that only one of them has right) and p_mcnemar (exact;
       takes turns as independent), of the first seed. The family is declared: every single modality, the one that would be
-      chosen on validation (chosen-single), every baseline, each way of fusing with its classifier chosen as the final system is
+      chosen on validation (chosen-single), every baseline, every named system, each way of fusing with its classifier chosen
+      as the final one is
+    - contexts: first, second (named systems that differ in how much of the dialog they read, the one that reads more first),
+      measure, difference, low, high, p, p_holm, holds: as above, corrected over these pairs
     - groups: grouping (speaker, style, words), group, system (baselines, single modalities, final system), n, wa, ua. Words
       are seen where a training turn of the same fold has the same words
     - calibration: system, kind, when (before, after), n, ece, brier; systems without a validation part have none, an SVM no
@@ -42,15 +45,17 @@ class AssessmentFiles:
 
     intervals: Path
     comparisons: Path
+    contexts: Path
     groups: Path
     calibration: Path
     reliability: Path
 
 
-def assess(predictions, splits, words, final_system, files, resamples=10_000):
+def assess(predictions, splits, words, final_system, files, pairs=(), resamples=10_000):
     """Write what the test turns of one protocol, pooled over the folds, say about its systems to `files`, AssessmentFiles.
 
-    predictions, splits, final_system: as for `scores.evaluate`. words: words.parquet, or None where no system reads.
+    predictions, splits, final_system: as for `scores.evaluate`. words: words.parquet, or None where no system reads. pairs:
+    (more, less) names of the systems that differ in how much of the dialog they read.
     """
     frames, classes = read_splits(splits)
     folds, _ = read_predictions(predictions, frames, classes, probabilities=True)
@@ -75,6 +80,7 @@ def assess(predictions, splits, words, final_system, files, resamples=10_000):
     drawn = statistics.resample(counts, resamples)
     write_parquet(files.intervals, intervals_table(counts, drawn, by_fold, systems, declared))
     write_parquet(files.comparisons, comparisons_table(counts, drawn, pooled[0], systems, family, resamples))
+    write_parquet(files.contexts, contexts_table(counts, drawn, systems, pairs, resamples))
     shown = [system for system in systems if system.kind in ("single", "baseline") or system == CHOSEN]
     seen = None if words is None else words_seen(words, frames, facts)
     write_parquet(files.groups, groups_table(pooled, facts, shown, seen, len(classes)))
@@ -128,38 +134,51 @@ def comparisons_table(counts, drawn, fold, systems, family, flips):
     McNemar's test."""
     roles = {system: "single modality" for system in systems if system.kind == "single"}
     roles |= {system: "baseline" for system in systems if system.kind == "baseline"}
+    roles |= {system: "named in the config" for system in systems if system.kind == "named"}
     roles |= {
         system: "single, chosen on validation" if system == CHOSEN_SINGLE else "other fusion" for system in family
     }
     number = {system: index for index, system in enumerate(systems)}
     pairs = [(number[CHOSEN], number[system]) for system in roles]
-    rows = []
-    a, b = np.transpose(pairs)
-    bounds = statistics.interval_ends({name: of[:, a] - of[:, b] for name, of in drawn.items()})
-    for measure, (differences, p) in statistics.sign_flip(counts, pairs, flips).items():
-        corrected = statistics.holm(p)
-        for index, (system, role) in enumerate(roles.items()):
-            row = {
-                "second": system.name,
-                "role": role,
-                "measure": measure,
-                "difference": differences[index],
-                "low": bounds[measure][index, 0],
-                "high": bounds[measure][index, 1],
-                "p": p[index],
-                "p_holm": corrected[index],
-                "holds": bool(corrected[index] < SIGNIFICANT),
-            }
-            if measure == "wa":
-                first, second = (fold.predictions[s] == fold.truth for s in (CHOSEN, system))
-                row |= {"only_first": int((first & ~second).sum()), "only_second": int((second & ~first).sum())}
-                row["p_mcnemar"] = statistics.mcnemar(first, second)
-            rows.append(row)
+    compared, rows = list(roles.items()), []
+    for index, row in differences(counts, drawn, pairs, flips):
+        system, role = compared[index]
+        row |= {"second": system.name, "role": role}
+        if row["measure"] == "wa":
+            first, second = (fold.predictions[s] == fold.truth for s in (CHOSEN, system))
+            row |= {"only_first": int((first & ~second).sum()), "only_second": int((second & ~first).sum())}
+            row["p_mcnemar"] = statistics.mcnemar(first, second)
+        rows.append(row)
     schema = pa.schema(
         [(name, pa.string()) for name in ("second", "role", "measure")]
-        + [(name, pa.float64()) for name in ("difference", "low", "high", "p", "p_holm")]
-        + [("holds", pa.bool_()), ("only_first", pa.int64()), ("only_second", pa.int64()), ("p_mcnemar", pa.float64())]
+        + DIFFERENCE
+        + [("only_first", pa.int64()), ("only_second", pa.int64()), ("p_mcnemar", pa.float64())]
     )
+    return pa.Table.from_pylist(rows, schema)
+
+
+DIFFERENCE = [*((name, pa.float64()) for name in ("difference", "low", "high", "p", "p_holm")), ("holds", pa.bool_())]
+
+
+def differences(counts, drawn, pairs, flips):
+    """Yield (number of the pair, {measure, difference, low, high, p, p_holm, holds}) for each measure and pair of systems, of
+    which `pairs` has the numbers; drawn: of `statistics.resample`."""
+    a, b = np.transpose(pairs)
+    bounds = statistics.interval_ends({name: of[:, a] - of[:, b] for name, of in drawn.items()})
+    for measure, (values, p) in statistics.sign_flip(counts, pairs, flips).items():
+        corrected = statistics.holm(p)
+        for index, value in enumerate(values):
+            low, high = bounds[measure][index]
+            row = {"measure": measure, "difference": value, "low": low, "high": high, "p": p[index]}
+            yield index, row | {"p_holm": corrected[index], "holds": bool(corrected[index] < SIGNIFICANT)}
+
+
+def contexts_table(counts, drawn, systems, pairs, flips):
+    """The table `contexts` of `assess`; pairs: (more, less) names of systems."""
+    number = {system.name: index for index, system in enumerate(systems)}
+    found = differences(counts, drawn, [(number[a], number[b]) for a, b in pairs], flips) if pairs else ()
+    rows = [{"first": pairs[index][0], "second": pairs[index][1]} | row for index, row in found]
+    schema = pa.schema([(name, pa.string()) for name in ("first", "second", "measure")] + DIFFERENCE)
     return pa.Table.from_pylist(rows, schema)
 
 

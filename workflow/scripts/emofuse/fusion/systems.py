@@ -134,6 +134,33 @@ def code_of_model(model):
     return [*kinds.code(MODELS, [model]), *kinds.code(LEARNERS, [classifier] if classifier else [])]
 
 
+def reach(entry):
+    """How much of the dialog an entry of the config's section `systems` reads: a tuple of ranks, empty where it reads none."""
+    file = kinds.constants(MODELS)[entry["kind"]]
+    ranks = []
+    for key in file.get("REACH", ()):
+        values = file["SETTINGS"][key].get("enum")
+        ranks.append(values.index(entry[key]) if values else entry[key])
+    return tuple(ranks)
+
+
+def context_pairs(entries):
+    """(more, less): names of entries {name: settings} that differ in nothing but how much of the dialog they read."""
+
+    def alike(entry):
+        left_out = kinds.constants(MODELS)[entry["kind"]].get("REACH", ())
+        return {key: value for key, value in entry.items() if key not in left_out}
+
+    return [
+        (more, less)
+        for more, one in entries.items()
+        for less, other in entries.items()
+        if alike(one) == alike(other)
+        and reach(one) != reach(other)
+        and all(a >= b for a, b in zip(reach(one), reach(other), strict=True))
+    ]
+
+
 def candidates(known):
     """Those of the systems of a run that may become its final system: single modalities, the fusions of all of them, and those
     that the config names."""

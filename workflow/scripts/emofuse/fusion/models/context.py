@@ -11,10 +11,13 @@ PLACE = 1
 TITLE = "recurrent network over the dialog"
 SENTENCE = "A recurrent network (GRU) over the vectors of all turns of a dialog, labelled or not, in order of time."
 READS = "vectors"
+REACH = (
+    "direction",
+)  # the settings that say how much of the dialog it reads: the later value, or the larger, the more
 TRAINS = {"learning_rate": 1e-3, "dropout": 0.5, "batch_size": 4, "epochs": 60, "patience": 6}
 SETTINGS = {
     "direction": {
-        "enum": ["past", "both", "none"],
+        "enum": ["none", "past", "both"],
         "default": "past",
         "description": "`past`: a turn's answer knows it and what came before, as a live system would; `both`: the whole "
         "dialog, also what comes after, so it works on recordings only; `none`: the turn alone, to compare with.",

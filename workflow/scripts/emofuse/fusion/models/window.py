@@ -11,6 +11,7 @@ PLACE = 5
 TITLE = "support vector machine"
 SENTENCE = "A support vector machine on a turn's vectors, beside those of the turns before and after it."
 READS = "vectors"
+REACH = ("before", "after")
 DECISION_VALUES = True
 CLASSIFIER = "svm"
 SETTINGS = {

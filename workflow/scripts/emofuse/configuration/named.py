@@ -1,0 +1,69 @@
+"""Checks the config's section `systems`: names, and whether the encoders give what the systems read."""
+
+from emofuse.configuration.meaning import encoders_of, is_frozen, labels
+from emofuse.configuration.schema import nearest
+from emofuse.fusion import systems
+from emofuse.runtime import kinds
+from emofuse.splits.folds import UNVALIDATED
+
+
+def named_problems(config):
+    """What is wrong with the section `systems`: names that there are already, encoders that do not give what is read."""
+    made = systems.systems(labels(config), config["classifiers"], config["early_fusion"])
+    taken = {system.name for system in made} | set(kinds.constants(systems.LEARNERS)) | set(systems.DERIVED)
+    taken |= {*systems.ON_VALIDATION, "argmax", "test"}
+    problems = []
+    for name, entry in config["systems"].items():
+        key, reads = f"systems.{name}", kinds.constants(systems.MODELS)[entry["kind"]]["READS"]
+        if name in taken:
+            problems.append(f"{key}: the name stands for another system or classifier; rename it")
+        for modality, encoder in encoders_of(config, name).items():
+            known = config["encoders"].get(modality, {})
+            if isinstance(encoder, dict) or (encoder not in known and not entry["encoders"]):
+                if isinstance(encoder, dict) and reads == "sequences":
+                    problems.append(
+                        f"{key}.encoders: name those whose sequences it reads; fusion.{modality} is chosen later"
+                    )
+                continue
+            where = f"{key}.encoders.{modality}"
+            if encoder not in known:
+                remedy = nearest(encoder, known) or f"known ones: {', '.join(sorted(known)) or 'none'}"
+                problems.append(f"{where}: there is no encoder '{encoder}' under encoders.{modality} ({remedy})")
+            elif modality != "motion" and modality not in config["fusion"]:
+                problems.append(f"{where}: there is no {modality} in fusion, so the run has no clips of it")
+            elif reads == "sequences" and not (known[encoder].get("sequences") or modality == "motion"):
+                told = "{rate: 10}" if modality == "audio" else "true"
+                remedy = f"set encoders.{modality}.{encoder}.sequences: {told}"
+                problems.append(f"{where}: '{entry['kind']}' reads sequences; {remedy}")
+            elif reads == "vectors" and modality == "motion":
+                problems.append(f"{where}: '{entry['kind']}' reads vectors, and motion has none, only steps")
+            elif not is_frozen(known[encoder]) and config["train_vectors"] == "validation":
+                problems.append(
+                    f"{where}: encoders.{modality}.{encoder} is fine-tuned, so its vectors of training turns know their labels;"
+                    " name a frozen one (frozen: true), or set train_vectors: cross_fitted (or in_sample, as most papers do)"
+                )
+        problems += _kind_problems(key, entry, encoders_of(config, name))
+    if config["systems"] and config["validation"]["rule"] in UNVALIDATED:
+        problems.append(
+            "systems: they choose their epochs and settings on a validation part; set another validation.rule"
+        )
+    return problems
+
+
+def _kind_problems(key, entry, modalities):
+    """What settings of an entry of `systems` do not go together, or with what it reads."""
+    problems, width, heads = [], entry.get("width", []), entry.get("heads", 1)
+    if wrong := [w for w in (width if isinstance(width, list) else [width]) if w % heads]:
+        problems.append(f"{key}.width: {wrong[0]} is no multiple of heads, {heads}")
+    pairs = entry.get("pairs", "all")
+    if entry["kind"] == "attention":
+        if len(modalities) < 2:
+            problems.append(f"{key}.encoders: attention between modalities needs two of them")
+        for pair in pairs if pairs != "all" else ():
+            if pair[0] == pair[1] or not set(pair) <= set(modalities):
+                problems.append(
+                    f"{key}.pairs: [{', '.join(pair)}] are no two of its modalities ({', '.join(modalities)})"
+                )
+        if pairs != "all" and entry["fusion"] != "middle":
+            problems.append(f"{key}.pairs: with fusion: {entry['fusion']} nobody looks at anybody; leave it out")
+    return problems
