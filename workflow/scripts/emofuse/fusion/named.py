@@ -109,7 +109,7 @@ def _read(plan, turns, source):
     tuned = {m: path for m, path in source.embeddings.items() if m in source.trainings}
     refuse_foreign(tuned, source.trainings, source.split, plan.seed)
     if strange := [p for m, p in source.embeddings.items() if m not in tuned and read_metadata(p)["frozen"] != "true"]:
-        raise EmofuseError(f"Leak: {', '.join(strange)}: not of a frozen encoder; delete it and run again.")
+        raise EmofuseError(f"Leak: {', '.join(map(str, strange))}: not of a frozen encoder; delete it and run again.")
     stores = source.embeddings if plan.module.READS == "vectors" else {}
     sequences = {} if stores else source.embeddings
     return read_turns(turns, source.split, stores, sequences)

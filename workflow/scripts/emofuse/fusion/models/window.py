@@ -53,6 +53,7 @@ class Machine:
 def train(task):
     """A Machine that has learned from a `networks.Task`."""
     turns, settings = task.turns, task.settings
+    turns.require_apart(task.learned)
     vectors = scaled(turns, turns.vectors, task.learned)
     blocks = dict(vectors)
     for distance in [*range(-settings["before"], 0), *range(1, settings["after"] + 1)]:
