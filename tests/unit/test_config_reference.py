@@ -54,11 +54,14 @@ def paths(value, place=""):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_key_of_the_shipped_configs_is_in_the_tables(file):
-    first, second = README.split("## An encoder")
-    told = [set(re.findall("`([^`]+)`", "".join(re.findall(r"^\| (.+?) \|", text, re.M)))) for text in (first, second)]
+    texts = re.split("## An encoder|## A system", README)
+    told = [set(re.findall("`([^`]+)`", "".join(re.findall(r"^\| (.+?) \|", text, re.M)))) for text in texts]
     for path in paths(read(file)):
         encoder = re.fullmatch(r"encoders\.(\w+)(?:\.[^.]+(?:\.(.+))?)?", path)
-        if not encoder:
+        system = re.fullmatch(r"systems(?:\.[^.]+(?:\.(.+))?)?", path)
+        if system:
+            assert system[1] in told[2] if system[1] else "systems.<name>" in told[0], path
+        elif not encoder:
             assert path in told[0], path
         elif encoder[2]:
             assert encoder[2] in told[1], path
@@ -77,6 +80,7 @@ def test_a_row_names_words_defaults_and_what_the_shipped_config_has():
             | {"description": "D."},
             "encoders": {"properties": {}, "default": {}, "description": "E."},
             "fusion": {"properties": {}, "default": {}, "description": "F."},
+            "systems": {"additionalProperties": {}, "default": {}, "description": "S."},
         },
         "$defs": {"word": {"type": "string", "description": "a word"}},
     }

@@ -23,8 +23,8 @@ def readme(root):
 def tables(schema, shipped):
     """The tables in Markdown. `shipped`: the shipped config, whose values are named where they are not the defaults."""
     keys = _rows(keys_of(schema, schema["$defs"], shipped))
-    encoder = _rows(encoder_keys(schema))
-    return "\n".join([*HEAD, *keys, "", "## An encoder", "", *HEAD, *encoder])
+    encoder, system = _rows(encoder_keys(schema)), _rows(system_keys(schema))
+    return "\n".join([*HEAD, *keys, "", "## An encoder", "", *HEAD, *encoder, "", "## A system", "", *HEAD, *system])
 
 
 def keys_of(section, definitions, shipped, defaults=None, path=""):
@@ -60,6 +60,21 @@ def encoder_keys(schema):
                 having.setdefault(key, {})[modality] = None
     for (key, default, meaning), those in sorted(having.items(), key=lambda item: -len(item[1])):
         yield key if fused.keys() <= those.keys() else f"{key} ({', '.join(those)})", default, meaning
+
+
+def system_keys(schema):
+    """The same of a named system's keys; those of some kinds alone are marked with them, and so are their own defaults."""
+    having, known = {}, []
+    entry = schema["properties"]["systems"]["additionalProperties"]
+    while "then" in entry:
+        known.append(entry["if"]["properties"]["kind"]["const"])
+        for key, default, meaning in keys_of(entry["then"], schema["$defs"], {}):
+            having.setdefault((key, meaning), {}).setdefault(default, []).append(known[-1])
+        entry = entry["else"]
+    for (key, meaning), defaults in sorted(having.items(), key=lambda item: -sum(map(len, item[1].values()))):
+        those = [kind for kind in known if any(kind in of for of in defaults.values())]
+        shown = [f"{default} ({', '.join(of)})" for default, of in defaults.items()] if len(defaults) > 1 else defaults
+        yield key if len(those) == len(known) else f"{key} ({', '.join(those)})", ", ".join(shown), meaning
 
 
 def _alternatives(entry, definitions):

@@ -35,8 +35,7 @@ SETTINGS = {
             },
         ],
         "default": "all",
-        "description": "Of `middle`: who looks at whom, as `[query, source]` each, such as `[[text, audio]]`; or `all`."
-        "Of `middle`: who looks at whom, as `[query, source]` each, such as `[[text, audio]]`; or `all`.",
+        "description": "Of `middle`: who looks at whom, as `[query, source]` each, such as `[[text, audio]]`; or `all`.",
     },
     "depth": {
         "type": "integer",
