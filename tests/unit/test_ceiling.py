@@ -113,9 +113,11 @@ def made(tmp_path_factory):
     votes = {}
     for turn, label in labels.items():
         words = [label] if label != "xxx" else []
-        drawn = [words * 4 + ["hap", "fru", "neu", "sad"] for _ in range(3)]
+        drawn = [words * 4 + ["hap", "fru", "sur", "sad"] for _ in range(3)]
         votes[turn] = {f"E{k}": list({str(w) for w in rng.choice(d, rng.integers(1, 3))}) for k, d in enumerate(drawn)}
         votes[turn][f"{turn[-4]}{turn[4]}"] = ["fea"]
+    for turn in nothing:
+        votes[turn]["E0"] = ["sad"]
     tested = sorted(turn for turn in run.truth if int(turn[4]) in run.sessions)
     votes[tested[0]] = {"E0": ["ang"]}
     votes[tested[1]] = {"F1": ["ang"]}
