@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from emofuse.evaluation.folds import Fold
 from emofuse.evaluation.spread import of_fold
 from emofuse.evaluation.votes import OUTSIDE, TIE, agreement, others_majority, read_shares
 from emofuse.fusion.systems import CHOSEN
+from emofuse.report.tables import ceiling
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_parquet, write_parquet
 
@@ -234,6 +236,18 @@ def test_without_votes_there_is_nothing_to_say(made, tmp_path):
     for kept in ({}, own):
         table = measure({"turns": turns, "votes": write_votes(tmp_path / "votes.parquet", kept)})
         assert table.empty and list(table) == SCHEMA.names
+
+
+def test_without_calibration_nothing_is_said_of_the_spread(made, tmp_path):
+    _, labels, _, votes, _ = made
+    run, output = Run(tmp_path, validation=False), tmp_path / "ceiling.parquet"
+    corpus = {"turns": write_turns(tmp_path / "turns.parquet", labels)}
+    corpus["votes"] = write_votes(tmp_path / "votes.parquet", votes)
+    measure_ceiling(run.write(), run.splits, corpus, MAPPING, "text-bert", output, resamples=50)
+    table = read_parquet(output).to_pandas()
+    assert set(table[table["target"] == "spread"]["measure"]) == {"count"} and "others" in set(table["target"])
+    assert "no calibrated probability" in ceiling.make("spread", SimpleNamespace(ceiling=table)).caption
+    assert ceiling.make("ceiling", SimpleNamespace(ceiling=table)).values.shape[0] > 5
 
 
 def test_turns_of_the_split_may_not_stand_among_those_of_no_class(made, tmp_path):

@@ -5,9 +5,17 @@ made again: so a corrected transcript never reaches sound or video. Votes stand 
 index_turns, and what they say beside the votes is a param instead, so that a corrected vote trains nothing again.
 """
 
+from functools import cache
+
 from emofuse.corpora.iemocap import labels, paths, tree
 
 LABEL_FILES = [p for d in plan.dialogs for p in plan.existing(paths.label_path(plan.root, d))]
+
+
+@cache
+def labels_digest():
+    """Hash of what the label files say beside votes; the demo's are not there yet, and not ancient() instead."""
+    return None if plan.generated else labels.labels_digest(plan.root, plan.dialogs)
 
 
 rule index_turns:
@@ -32,8 +40,8 @@ rule index_turns:
         code=fingerprint("index_turns"),
         root=str(plan.root),
         dialogs=plan.dialogs,
-        # A function, so that only a run that needs it reads them; the demo's are not there yet.
-        said=lambda w: None if plan.generated else labels.labels_digest(plan.root, plan.dialogs),
+        # A function, so that only a run that needs it reads them.
+        said=lambda w: labels_digest(),
     script:
         "../scripts/index_turns.py"
 
