@@ -39,8 +39,11 @@ class Run:
     def path(self, classifier, split, seed):
         return self.corpus.folder / f"predictions/{classifier}/{split}/seed{seed}.parquet"
 
-    def write(self, without=(), left_out=None, classifiers=("argmax", "svm")):
-        """Write the prediction files; returns their paths, in no useful order."""
+    def write(self, without=(), left_out=None, classifiers=("argmax", "svm"), unlabelled=()):
+        """Write the prediction files; returns their paths, in no useful order.
+
+        unlabelled: turns of no class, of which each system says a class by its turn and name.
+        """
         paths = []
         for classifier, split, seed in sorted(
             {(BY_NAME[name].classifier, split, seed) for name, split, seed in self.guess}
@@ -63,6 +66,12 @@ class Run:
                         row[f"score_{name}"] = 2 * np.log(probability)
                         row[f"prob_{name}"] = probability if self.validation else None
                     rows.append(row)
+                for turn in sorted(set(unlabelled) & set(self.beside(split))):
+                    said = self.of_no_class(system.name, split, seed, turn)
+                    row = {"system": system.name, "turn_id": turn, "part": "unlabelled", "truth": None}
+                    row["prediction"] = CLASSES[int(said.argmax())]
+                    row |= {f"score_{name}": 2 * np.log(p) for name, p in zip(CLASSES, said, strict=True)}
+                    rows.append(row | {f"prob_{name}": p for name, p in zip(CLASSES, said, strict=True)})
             described = [
                 {
                     name: getattr(system, name)
@@ -87,6 +96,15 @@ class Run:
         """(classes,): the guess has the turn's certainty, the others share the rest."""
         said = np.array([name == self.guess[system, split, seed][turn] for name in CLASSES])
         return np.where(said, self.certainty[turn], (1 - self.certainty[turn]) / 3)
+
+    def beside(self, split):
+        """Turns of no class in the session that a split tests."""
+        of_session = zip(self.corpus.turns, self.corpus.session, self.corpus.label, strict=True)
+        return [turn for turn, session, label in of_session if session == int(split[-1]) and not label]
+
+    def of_no_class(self, system, split, seed, turn):
+        """(classes,): what a system says of a turn of no class."""
+        return np.random.default_rng([seed, *f"{system} {split} {turn}".encode()]).dirichlet(np.ones(len(CLASSES)))
 
     def rows(self, system, split, seed, part):
         """Truth and guess of one system in one split and part, as arrays of class names, by turn."""

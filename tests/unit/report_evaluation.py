@@ -22,6 +22,7 @@ SCHEMAS = {
     "groups": None,
     "calibration": _schema(("system", "kind", "when"), ("n",), ("ece", "brier")),
     "reliability": _schema(("system", "when"), ("bin", "n"), ("confidence", "accuracy")),
+    "ceiling": _schema(("target", "grouping", "group", "who", "measure"), ("turns", "votes"), ("value", "low", "high")),
 }
 
 
@@ -105,6 +106,7 @@ def write_assessment(made, rng, everything, protocol):
         "comparisons": _comparisons(made, rng, declared, value),
         "groups": _groups(made, declared, protocol),
     }
+    files["ceiling"] = _ceiling(rng, [s.name for s in declared if s.kind in ("single", "baseline")])
     files["calibration"], files["reliability"] = _probabilities(rng, declared if made.validated else ())
     for name, rows in files.items():
         write_parquet(made.evaluation(f"{name}.parquet", protocol), pa.Table.from_pylist(rows, SCHEMAS[name]))
@@ -151,6 +153,37 @@ def _groups(made, declared, protocol):
             pairs = [pooled(made, system, seed, protocol, of_group) for seed in made.seeds]
             found = {"wa": np.mean([wa(*p) for p in pairs]) / 100, "ua": np.mean([ua(*p) for p in pairs]) / 100}
             rows.append({"grouping": grouping, "group": group, "system": system, "n": len(pairs[0][0])} | found)
+    return rows
+
+
+def _ceiling(rng, systems):
+    """Annotators and systems against annotators' votes; all drawn."""
+    groups = [
+        ("others", "all", "all"),
+        *(("others", "class", name) for name in CLASSES),
+        ("others", "style", "scripted"),
+    ]
+    groups += [("label", "all", "all"), ("label", "agreement", "full"), ("label", "agreement", "partial")]
+    keys = [
+        (*group, who, measure)
+        for group in groups
+        for who in [*(["annotators"] if group[0] == "others" else []), *systems, "chosen"]
+        for measure in (("wa",) if group[1] == "class" else ("wa", "ua"))
+    ]
+    for group in ("none", "outside", "partial", "full"):
+        whos = ("chosen", "training", "uniform", "floor")
+        keys += [("spread", "agreement", group, who, "cross_entropy") for who in whos]
+        keys.append(("spread", "agreement", group, "chosen", "gain"))
+    rows = []
+    for key in keys:
+        value = float(rng.uniform(0.3, 0.9))
+        row = dict(zip(("target", "grouping", "group", "who", "measure"), key, strict=True))
+        rows.append(row | {"value": value, "low": value - 0.05, "high": value + 0.04, "turns": 120, "votes": None})
+        rows[-1] |= {"votes": 300} if key[0] == "others" else {}
+    reasons = {"others": ("tie", "outside", "alone"), "label": ("alone", "unvoted"), "spread": ("unvoted", "unspoken")}
+    for target, reason in ((target, reason) for target, names in reasons.items() for reason in names):
+        row = {"target": target, "grouping": "skipped", "group": reason, "who": "", "measure": "count", "value": 1234.0}
+        rows.append(row | {"low": None, "high": None, "turns": None, "votes": None})
     return rows
 
 

@@ -478,6 +478,56 @@ def test_other_turns_than_those_of_the_split_are_refused(corpus):
         run(corpus, "svm", "cross_fitted", folds=folds)
 
 
+NO_CLASS = [turn for turn, name in zip(Corpus(None).turns, Corpus(None).label, strict=True) if not name]
+
+
+@pytest.mark.parametrize(
+    ("classifier", "vectors", "labels", "anew"),
+    [
+        ("argmax", "in_sample", ENCODERS, True),
+        ("mlp", "in_sample", ENCODERS, True),
+        ("mlp", "validation", TWO, False),
+        ("mlp", "cross_fitted", TWO, False),
+        ("svm", "cross_fitted", {"text": "bert"}, False),
+    ],
+)
+def test_turns_of_no_class_change_no_other_row_and_are_asked_about_as_test_turns(
+    corpus, classifier, vectors, labels, anew
+):
+    """They have the vectors of test turns, so the same is said of them, by each encoder that speaks of the test part."""
+
+    def as_tested(turns, parts, embeddings, logits):
+        for values in (embeddings, logits):
+            values[np.isin(turns, NO_CLASS)] = values[parts == "test"][: len(NO_CLASS)]
+
+    def source(suffix=""):
+        stores = {m: corpus.write_store(m, 2, change=as_tested, suffix=suffix) for m in ENCODERS}
+        return stores, corpus.write_trainings(2, suffix=suffix), corpus.write_split(2, suffix=suffix)
+
+    def made(folder, **options):
+        options |= {"refit": source("-refit")} if anew else {}
+        folds = [source(f"-without{k}") for k in (3, 4, 5)]
+        table, metadata, *_ = run(corpus, classifier, vectors, source(), folder, labels=labels, folds=folds, **options)
+        return table, metadata
+
+    table, metadata = made("with", unlabelled=NO_CLASS)
+    without, same = made("without")
+    beside = table.part == "unlabelled"
+    assert table[~beside].reset_index(drop=True).equals(without) and metadata["systems"] == same["systems"]
+    assert table[beside].truth.isna().all()
+    like = [t for t, part in corpus.parts(2).items() if part == "test"][: len(NO_CLASS)]
+    for system in dict.fromkeys(table.system):
+        rows = of(table, system)
+        assert rows.turn_id[rows.part == "unlabelled"].tolist() == NO_CLASS == rows.turn_id.tolist()[-len(NO_CLASS) :]
+        numbers = rows.set_index("turn_id").drop(columns=["system", "part", "truth", "prediction"])
+        np.testing.assert_allclose(numbers.loc[NO_CLASS], numbers.loc[like], atol=1e-4)
+
+
+def test_a_turn_with_a_class_is_not_taken_for_one_without(corpus):
+    with pytest.raises(EmofuseError, match=r"1 turn \(Ses02F_impro01_F000\) in it, which are said to be of no class"):
+        run(corpus, "argmax", unlabelled=["Ses02F_impro01_F000"])
+
+
 @pytest.mark.parametrize("classifier", ["argmax", "xgboost"])
 def test_all_systems_see_the_turns_that_every_modality_has(corpus, classifier):
     of_part = {part: sorted(turn for turn, p in corpus.parts(2).items() if p == part) for part in ("train", "test")}

@@ -18,7 +18,7 @@ from emofuse.report.pages import duration, points
 from emofuse.report.report import Corpus, Encoders, Figures, make_report
 from emofuse.report.run import Run
 from emofuse.report.sections.cost import steps
-from emofuse.report.sections.findings import what_fusion_gave
+from emofuse.report.sections.findings import what_annotators_say, what_fusion_gave
 from emofuse.runtime import kinds
 from emofuse.runtime.store import write_parquet
 
@@ -197,6 +197,25 @@ def test_it_says_plainly_what_fusion_gave():
     assert said(same=True) == f"Fusion gave nothing: in every fold the final system is {than}."
     assert said(fused=False) == "This run has one modality: nothing is fused."
     assert said(on_validation=False) == f"{gains} the single modality that does best on the test turns (speech)."
+
+
+def test_it_says_how_far_annotators_agree(page, made):
+    file = pd.read_parquet(made.evaluation("ceiling.parquet"))
+    gain = (file["measure"] == "gain") & (file["group"] == "none")
+    all_votes = (file["grouping"] == "all") & (file["target"] == "others") & (file["measure"] == "wa")
+    one = 100 * file.loc[all_votes & (file["who"] == "annotators"), "value"].item()
+    assert f"An annotator agrees with the majority of the others in {one:.1f} % of the votes" in page.plain
+
+    def said(*ends):
+        return what_annotators_say(
+            file.assign(low=file["low"].mask(gain, ends[0]), high=file["high"].mask(gain, ends[1]))
+        )
+
+    assert "Of the 120 turns without a majority it knows something of the votes: +" in said(0.01, 0.9)
+    assert "it shows no knowledge of the votes" in said(-0.1, 0.9)
+    assert "it is worse than knowing nothing of the votes" in said(-0.9, -0.1)
+    assert "without a majority" not in what_annotators_say(file[~gain])
+    assert what_annotators_say(file.iloc[:0]).startswith("How well annotators agree is not known")
 
 
 def test_it_says_which_differences_hold(page, made):

@@ -20,7 +20,17 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_names_in_reading_order():
-    measured = ["intervals", "comparisons", "breakdown", "speakers", "subsets", "missing", "calibration"]
+    measured = [
+        "intervals",
+        "comparisons",
+        "breakdown",
+        "speakers",
+        "subsets",
+        "missing",
+        "calibration",
+        "ceiling",
+        "spread",
+    ]
     assert table_names(EVERY, EVERY) == ["headline", *PAPER_TABLES, *measured]
     assert table_names(EVERY, ["video"], fold=True) == ["headline", "table3", "table4", "table5", "table6", "table7"]
     assert table_names(["audio"], fold=True) == ["headline", "table4", "table7"]

@@ -229,6 +229,38 @@ def test_calibration_before_and_after(made, tmp_path):
     assert to_markdown(empty) and r"\end{table}" in to_latex(empty)
 
 
+def test_the_ceiling_shows_annotators_beside_systems(made, tmp_path):
+    tables = tables_of(made)
+    file = pd.read_parquet(made.evaluation("ceiling.parquet"))
+    value = file.set_index(["target", "grouping", "group", "who", "measure"])[["value", "low", "high"]].mul(100)
+    shown = tables["ceiling"].text()
+    heads = [("all", "other annotators"), *((name, "other annotators") for name in ("anger", "happiness"))]
+    assert shown.index[:3].tolist() == heads
+    assert shown.index[-2:].tolist() == [
+        (f"test turns, annotators {how}", "label") for how in ("agree", "do not all agree")
+    ]
+    numbers = "{:.1f} [{:.1f}, {:.1f}]".format(*value.loc[("others", "all", "all", "annotators", "ua")])
+    assert shown.loc[heads[0], ("An annotator", "UA")] == numbers
+    assert shown.loc[heads[0], ("", "Votes")] == "300" and shown.iloc[-1][("", "Votes")] == "–"
+    row = shown.loc[("test turns, annotators agree", "label")]
+    assert row["An annotator", "WA"] == "–"
+    expected = "{:.1f} [{:.1f}, {:.1f}]".format(*value.loc[("label", "agreement", "full", "audio-wav2vec2", "wa")])
+    assert row["Speech", "WA"] == expected
+    assert "1,234 votes whose others are tied" in tables["ceiling"].caption
+    spread = tables["spread"].text()
+    numbers = value.loc[("spread", "agreement", "none", "chosen", "gain")] / 100
+    assert spread.loc["no majority", "Gain"] == "{:.3f} [{:.3f}, {:.3f}]".format(*numbers)
+    assert spread.loc["no majority", "Turns"] == "120" and len(spread) == 4
+
+    for path in made.evaluation().iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    file.iloc[:0].to_parquet(tmp_path / "ceiling.parquet")
+    empty = build_tables(Sources(tmp_path, made.modalities, CLASSES))
+    for name in ("ceiling", "spread"):
+        assert empty[name].values.empty and "no annotator's vote" in empty[name].caption
+        assert to_csv(empty[name]) and to_markdown(empty[name]) and r"\end{table}" in to_latex(empty[name])
+
+
 def test_protocols_side_by_side(four_protocols, tmp_path):
     splits = [path for paths in four_protocols.splits.values() for path in paths]
     make_protocols_table(four_protocols.evaluations, tmp_path, run_card(FACTS, splits))
@@ -304,7 +336,8 @@ def test_terminal_shows_the_headline(made, tmp_path):
 def test_one_modality_has_no_fusion_tables(tmp_path):
     inputs = make_inputs(tmp_path, modalities=("audio",))
     assert list(tables_of(inputs)) == [
-        *("headline", "table4", "table7", "intervals", "comparisons", "breakdown", "speakers", "calibration")
+        *("headline", "table4", "table7", "intervals", "comparisons", "breakdown", "speakers", "calibration"),
+        *("ceiling", "spread"),
     ]
 
 

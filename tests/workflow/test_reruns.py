@@ -15,7 +15,7 @@ from emofuse.runtime.store import read_parquet, read_tsv
 CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
 CLASSIFY = {f"classify {name}": 3 for name in CLASSIFIERS}
 SHOW = {"make_tables": 1, "make_figures": 1, "make_report": 1}
-EVALUATE = {"evaluate": 1, "assess": 1} | SHOW
+EVALUATE = {"evaluate": 1, "assess": 1, "measure_ceiling": 1} | SHOW
 RESULTS = CLASSIFY | EVALUATE
 MODALITIES = ("text", "audio", "video")
 
@@ -199,7 +199,7 @@ def test_another_protocol_adds_its_own_folds(finished):
     planned = with_setting(finished, "x.yaml", "protocols", value=["session", "speaker"])
     own = {f"{rule} {modality}": 6 for rule in ("fine_tune", "embed") for modality in MODALITIES}
     own |= {f"classify {name}": 6 for name in CLASSIFIERS} | {"make_split": 6, "evaluate": 1, "assess": 1}
-    assert planned == own | {"make_tables": 1, "make_protocols_table": 1, "make_report": 1}
+    assert planned == own | {"measure_ceiling": 1, "make_tables": 1, "make_protocols_table": 1, "make_report": 1}
 
 
 def test_other_training_vectors_train_no_encoder_but_the_cross_fitted_ones(finished):
@@ -276,8 +276,15 @@ def test_corrected_label_cuts_nothing(finished):
     new = f"{DIALOG}_F001\t{'sad' if old[1] != 'sad' else 'ang'}"
     with changed(path, lambda text: text.replace(old[0], new)):
         planned = finished.planned()
-    index = {"index_turns": 1, "index_words": 1, "index_media": 1, "list_problems": 1}
+    index = {"index_turns": 1, "index_words": 1, "index_votes": 1, "index_media": 1, "list_problems": 1}
     assert planned == index | {"make_split": 3} | trained(*MODALITIES)
+
+
+def test_corrected_vote_reaches_the_ceiling_alone(finished):
+    path = finished.folder / f"release/Session2/dialog/EmoEvaluation/{DIALOG}.txt"
+    shown = {"measure_ceiling": 1, "make_tables": 1, "make_report": 1}
+    with changed(path, lambda text: re.sub(r"C-E3:\t\w+", "C-E3:\tFear", text)):
+        assert finished.planned() == {"index_votes": 1, "list_problems": 1} | shown
 
 
 def test_corrected_time_cuts_that_dialog(finished):
@@ -285,7 +292,8 @@ def test_corrected_time_cuts_that_dialog(finished):
     start = re.search(r"^\[([0-9.]+) - ", path.read_text(), re.MULTILINE)[1]
     with changed(path, lambda text: text.replace(f"[{start} - ", f"[{float(start) + 0.1:.4f} - ")):
         planned = finished.planned()
-    index = {"index_turns": 1, "index_words": 1, "index_media": 1, "list_problems": 1, "make_split": 3}
+    index = {f"index_{what}": 1 for what in ("turns", "words", "votes", "media")}
+    index |= {"list_problems": 1, "make_split": 3}
     clips = {f"{rule} {DIALOG}": 1 for rule in ("cut_text", "cut_audio", "cut_video", "shrink_video")}
     assert planned == index | clips | trained(*MODALITIES)
 

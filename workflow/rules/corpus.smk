@@ -1,10 +1,21 @@
-"""Index the release. In: the tree under corpus.root. Out: turns.parquet, words.parquet, media.parquet and problems.tsv.
+"""Index the release. In: the tree under corpus.root. Out: turns, words, votes and media.parquet, and problems.tsv.
 
-Labels, transcripts and media are read by separate rules, because Snakemake reruns everything below a file that was made
-again: so a corrected transcript never reaches sound or video.
+Labels, votes, transcripts and media are read by separate rules, because Snakemake reruns everything below a file that was
+made again: so a corrected transcript never reaches sound or video. Votes stand in the label files: these are ancient() to
+index_turns, and what they say beside the votes is a param instead, so that a corrected vote trains nothing again.
 """
 
-from emofuse.corpora.iemocap import paths, tree
+from functools import cache
+
+from emofuse.corpora.iemocap import labels, paths, tree
+
+LABEL_FILES = [p for d in plan.dialogs for p in plan.existing(paths.label_path(plan.root, d))]
+
+
+@cache
+def labels_digest():
+    """Hash of what the label files say beside votes; the demo's are not there yet, and not ancient() instead."""
+    return None if plan.generated else labels.labels_digest(plan.root, plan.dialogs)
 
 # What is wrong with motion capture, which is only read where a run asks for it, and so listed by itself.
 MOTION_PROBLEMS = expand(
@@ -15,7 +26,7 @@ MOTION_PROBLEMS = expand(
 
 rule index_turns:
     input:
-        labels=[p for d in plan.dialogs for p in plan.existing(paths.label_path(plan.root, d))],
+        labels=LABEL_FILES if plan.generated else [ancient(path) for path in LABEL_FILES],
         counts=str(RESOURCES / "iemocap_counts.tsv"),
         release=str(RESOURCES / "iemocap_dialogs.txt"),
     output:
@@ -35,6 +46,8 @@ rule index_turns:
         code=fingerprint("index_turns"),
         root=str(plan.root),
         dialogs=plan.dialogs,
+        # A function, so that only a run that needs it reads them.
+        said=lambda w: labels_digest(),
     script:
         "../scripts/index_turns.py"
 
@@ -61,6 +74,28 @@ rule index_words:
         dialogs=plan.dialogs,
     script:
         "../scripts/index_words.py"
+
+
+rule index_votes:
+    input:
+        turns="results/<corpus>/turns.parquet",
+        labels=LABEL_FILES,
+    output:
+        votes="results/<corpus>/votes.parquet",
+        problems="results/<corpus>/index/votes.problems.tsv",
+    log:
+        "results/<corpus>/logs/index_votes.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=fingerprint("index_votes"),
+        root=str(plan.root),
+        dialogs=plan.dialogs,
+    script:
+        "../scripts/index_votes.py"
 
 
 rule index_media:
@@ -98,6 +133,7 @@ rule list_problems:
     input:
         "results/<corpus>/index/turns.problems.tsv",
         "results/<corpus>/index/words.problems.tsv",
+        "results/<corpus>/index/votes.problems.tsv",
         "results/<corpus>/index/media.problems.tsv",
     output:
         "results/<corpus>/problems.tsv",

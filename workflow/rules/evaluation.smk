@@ -1,4 +1,7 @@
-"""Score every system, choose the final one, say how sure that is. In: predictions and splits. Out: evaluation/, folds/."""
+"""Score every system, choose the final one, say how sure that is, and hold it against the annotators.
+
+In: predictions, splits and votes. Out: evaluation/, folds/.
+"""
 
 
 def predictions(splits):
@@ -76,3 +79,29 @@ rule assess:
         pairs=systems.context_pairs(plan.systems),
     script:
         "../scripts/assess.py"
+
+
+rule measure_ceiling:
+    input:
+        splits=lambda w: split_files(plan.splits_of[w.protocol]),
+        predictions=once_chosen(lambda w: predictions(plan.splits_of[w.protocol])),
+        turns="results/<corpus>/turns.parquet",
+        votes="results/<corpus>/votes.parquet",
+    output:
+        "results/<corpus>/<run>/evaluation/{protocol}/ceiling.parquet",
+    log:
+        "results/<corpus>/<run>/logs/measure_ceiling/{protocol}.log",
+    benchmark:
+        "results/<corpus>/<run>/benchmarks/measure_ceiling/{protocol}.tsv"
+    conda:
+        "../../envs/emofuse.yaml"
+    threads: config["classifier_threads"]
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=fingerprint("measure_ceiling"),
+        final_system=config["final_system"],
+        classes=plan.classes,
+    script:
+        "../scripts/measure_ceiling.py"

@@ -32,6 +32,7 @@ def held_out(wildcards):
 rule classify:
     input:
         split="results/<corpus>/<run>/splits/{split}.parquet",
+        turns="results/<corpus>/turns.parquet",  # for those of no class
         embeddings=behind(EMBEDDING, lambda w: [w.split]),
         trainings=behind(f"{ENCODER}/training.json", lambda w: [w.split]),
         refit_split=lambda w: split_files(refits(w)),
@@ -55,6 +56,7 @@ rule classify:
     params:
         code=lambda w: fingerprint("classify", *systems.code_of(w.classifier)),
         labels=plan.labels,
+        in_classes=sorted(label for labels in plan.classes.values() for label in labels),
         settings=lambda w: ordered(config["classifiers"].get(w.classifier, {})),
         early=sorted(config["early_fusion"]),
         train_vectors=plan.train_vectors,

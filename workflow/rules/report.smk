@@ -54,8 +54,13 @@ def comparisons(modalities):
 
 
 def evaluation(protocol):
-    """All files of a protocol's evaluation."""
+    """The files of a protocol's evaluation that figures and the paper's tables are made from."""
     return [path.format(protocol=protocol) for path in (*rules.evaluate.output, *rules.assess.output)]
+
+
+def whole_evaluation(protocol):
+    """All files of a protocol's evaluation: what is measured against the annotators' votes, too."""
+    return [*evaluation(protocol), *(path.format(protocol=protocol) for path in rules.measure_ceiling.output)]
 
 
 with mistakes_as_messages():
@@ -105,7 +110,7 @@ FIGURE_SPLIT = next(s for s in plan.splits_of[plan.primary] if folds.parse_split
 rule make_tables:
     input:
         splits=lambda w: split_files(plan.splits_of[w.protocol]),
-        evaluation=once_chosen(lambda w: evaluation(w.protocol)),
+        evaluation=once_chosen(lambda w: whole_evaluation(w.protocol)),
         selection=comparisons(COMPARED),
     output:
         tables(f"results/{plan.corpus}/{plan.run}/tables/{{protocol}}", outputs.table_names(plan.modalities, COMPARED)),
@@ -231,7 +236,7 @@ rule make_report:
             }
         ),
         selection=comparisons(COMPARED),
-        evaluations=[path for protocol in plan.protocols for path in evaluation(protocol)],
+        evaluations=[path for protocol in plan.protocols for path in whole_evaluation(protocol)],
         figures=[f"results/{plan.corpus}/{plan.run}/figures/{name}" for name in FIGURES],
     output:
         "results/<corpus>/<run>/report.html",

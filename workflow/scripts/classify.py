@@ -1,5 +1,6 @@
 from emofuse.fusion.classification import Source, classify
 from emofuse.fusion.ensemble import Method
+from emofuse.fusion.unlabelled import unlabelled_turns
 from emofuse.runtime.job import job
 
 
@@ -32,4 +33,5 @@ with job(snakemake.log[0]):
         snakemake.output[0],
         refit=refit[0] if refit else None,
         folds=sources(given.held_out_splits, given.held_out_embeddings, given.held_out_trainings),
+        unlabelled=unlabelled_turns(given.turns, params.in_classes, given.split),
     )

@@ -4,6 +4,7 @@ import numpy as np
 
 from emofuse.demo.chance import generator
 from emofuse.demo.plan import session_of
+from emofuse.demo.votes import WORDS, evaluators
 
 # Which dialog shows which quirk of the real release.
 WINDOWS_LINE_ENDS = {"Ses01F_script01_1", "Ses04M_impro05"}
@@ -12,16 +13,6 @@ CP1252_COMMENT = {"Ses02M_impro05", "Ses04F_script01_1"}
 LINES_WITHOUT_LABEL = {"Ses01F_impro01", "Ses03M_impro05a"}
 ODD_RATINGS = {"Ses02F_script01_1"}
 
-_VOTES = {
-    "neu": "Neutral",
-    "ang": "Anger",
-    "sad": "Sadness",
-    "hap": "Happiness",
-    "exc": "Excited",
-    "fru": "Frustration",
-    "sur": "Surprise",
-    "oth": "Other",
-}
 _RATINGS = {  # valence, activation, dominance, 1 to 5
     "neu": (3, 2, 2),
     "ang": (2, 4, 4),
@@ -31,10 +22,6 @@ _RATINGS = {  # valence, activation, dominance, 1 to 5
     "fru": (2, 3, 3),
     "sur": (3, 4, 3),
 }
-
-
-def _vote(label):
-    return _VOTES.get(label, "Frustration; Sadness")
 
 
 def label_file(dialog, turns, seed):
@@ -47,22 +34,24 @@ def label_file(dialog, turns, seed):
         if dialog in ODD_RATINGS and i == 0:
             mean = np.array([5.5, 0.5, 3.0])
         values = ", ".join(f"{value:.4f}" for value in mean)
-        first, second = _vote(turn.label), rng.choice([_vote(turn.label), "Neutral; Frustration"])
+        own = rng.choice([WORDS.get(turn.label, "Frustration; Sadness"), WORDS[turn.words_class]])
         comment = "café: half… sure" if dialog in CP1252_COMMENT and i == 1 else rng.choice(["", "", "curious"])
         lines += [
             f"[{turn.start:.4f} - {turn.end:.4f}]\t{turn.turn_id}\t{turn.label}\t[{values}]",
-            f"C-E2:\t{first};\t({comment})",
-            f"C-E4:\t{second};\t()",
-            f"C-{turn.gender}{session_of(dialog)}:\t{first};\t()",
+            *(
+                f"C-{name}:\t{vote};\t({comment if name == 'E2' else ''})"
+                for name, vote in evaluators(turn, seed).items()
+            ),
+            f"C-{turn.gender}{session_of(dialog)}:\t{own};\t()",
             *(f"A-E{2 + 2 * k}:\tval {v}; act {a}; dom  {d};\t()" for k, (v, a, d) in enumerate(ratings)),
             "",
         ]
     return _encode(dialog, lines, "cp1252" if dialog in CP1252_COMMENT else "utf-8")
 
 
-def votes_file(turns):
+def votes_file(turns, seed):
     """`EmoEvaluation/Categorical/<dialog>_e2_cat.txt`: what one annotator said of each turn."""
-    return "".join(f"{turn.turn_id} :{_vote(turn.label)}; ()\n" for turn in turns).encode()
+    return "".join(f"{turn.turn_id} :{evaluators(turn, seed)['E2']}; ()\n" for turn in turns).encode()
 
 
 def transcript_file(dialog, turns):

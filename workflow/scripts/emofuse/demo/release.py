@@ -25,7 +25,7 @@ def write_dialog(out_root, dialog, seed):
     order = sorted(turns, key=lambda turn: turn.turn_id)
     paths["labels"].write_bytes(label_file(dialog, order, seed))
     paths["apple_double"].write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(range(256)))
-    paths["raw_votes"].write_bytes(votes_file(order))
+    paths["raw_votes"].write_bytes(votes_file(order, seed))
     paths["transcript"].write_bytes(transcript_file(dialog, turns))
 
     seconds = medium_end(dialog, turns)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from emofuse.evaluation.folds import Fold
 from emofuse.fusion.alignment import some
 from emofuse.fusion.systems import System
+from emofuse.fusion.unlabelled import UNLABELLED
 from emofuse.runtime.errors import EmofuseError, listing
 from emofuse.runtime.store import read_metadata, read_parquet
 from emofuse.splits.parts import read_split
@@ -45,7 +46,8 @@ def read_predictions(paths, splits, classes, probabilities=False):
 
     splits: {split: DataFrame} as of `read_splits`. Refuses what does not belong together: in every split and seed there are
     the same systems; each file speaks of the split's validation and test turns but for those left out, each once, with
-    the split's parts and classes; all files leave out the same; within a seed no turn is tested twice.
+    the split's parts and classes; all files leave out the same; within a seed no turn is tested twice. What files say of turns
+    of no class is not read (see `read_unlabelled`), but no turn of the split may stand among these, nor any with a class.
     """
     folds, left_out, encoders, problems = {}, {}, {}, []
     for path in paths:
@@ -58,8 +60,9 @@ def read_predictions(paths, splits, classes, probabilities=False):
             problems.append(f"{path}: no split file of {split}")
             continue
         table, described = _read_table(path, classes, probabilities), json.loads(metadata["systems"])
+        table, mixed = _of_the_split(table, splits[split])
         fold, fault = _shared_rows(table, described, classes)
-        fault = fault or _unlike_the_split(fold, splits[split], left, classes)
+        fault = mixed or fault or _unlike_the_split(fold, splits[split], left, classes)
         if not fault and left_out.setdefault((split, seed), left) != left:
             fault = "other turns are left out than from the other classifiers"
         if fault:
@@ -81,6 +84,40 @@ def read_predictions(paths, splits, classes, probabilities=False):
     for fold in folds.values():
         fold.predictions = dict(sorted(fold.predictions.items(), key=lambda item: item[0].order))
     return dict(sorted(folds.items())), encoders
+
+
+def read_unlabelled(paths, picks, classes):
+    """What the systems in `picks`, {(split, seed): System}, say of turns of no class: {(split, seed): DataFrame by turn_id}, a
+    column a class, calibrated probabilities. Those of which a file says none are not in it.
+
+    paths: prediction files that `read_predictions` has read.
+    """
+    found = {}
+    for path in paths:
+        metadata = read_metadata(path)
+        key = metadata["split"], int(metadata["seed"])
+        described = {facts["name"]: facts for facts in json.loads(metadata["systems"])}
+        if key in picks and described.get(picks[key].name, {}).get("calibration"):
+            columns = {f"prob_{name}": name for name in classes}
+            table = read_parquet(path, columns=["system", "turn_id", "part", *columns])
+            rows = table.filter(
+                pc.and_(pc.equal(table["system"], picks[key].name), pc.equal(table["part"], UNLABELLED))
+            )
+            frame = rows.select(["turn_id", *columns]).to_pandas().set_index("turn_id").rename(columns=columns)
+            found[key] = frame.astype(float)
+    return found
+
+
+def _of_the_split(table, frame):
+    """The rows of a file but for those of turns of no class, and what is wrong with these ('' if nothing)."""
+    unlabelled = pc.equal(table["part"], UNLABELLED)
+    others = table.filter(unlabelled)
+    mixed = set(others["turn_id"].unique().to_pylist()) & set(frame.index)
+    if mixed:
+        return table, f"turns of the split stand among those of no class: {some(mixed)}"
+    if others["truth"].null_count < len(others):
+        return table, "turns of no class have a class in it"
+    return table.filter(pc.invert(unlabelled)), ""
 
 
 def _read_table(path, classes, probabilities):

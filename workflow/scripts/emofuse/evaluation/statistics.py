@@ -13,7 +13,8 @@ ROUNDING = 1e-12  # differences of two scores below it are none
 
 @dataclass
 class Counts:
-    """What S systems with K seeds got right in D dialogs and C classes; all that the measures need, int64.
+    """What S systems with K seeds got right in D dialogs and C classes; all that the measures need, int64, or float64 of parts
+    of answers.
 
     sessions: (D,) str; support: (D, C) turns; hits: (S, K, D, C) turns predicted rightly; said: (S, K, D, C) turns
     predicted to be of the class.
@@ -50,6 +51,28 @@ def count(dialogs, sessions, truth, predictions, classes):
         table((start + truth)[predictions == truth], systems, seeds),
         table(start + predictions, systems, seeds),
     )
+
+
+def count_shares(dialogs, sessions, truth, shares):
+    """As `count` of answers that may be shared out among the classes: shares, (S, K, n, C) float64, each 1 in all or less."""
+    names, first, dialog = np.unique(dialogs, return_index=True, return_inverse=True)
+    systems, seeds, _, classes = shares.shape
+    right = np.eye(classes)[truth]
+    tables = [np.zeros((len(names), systems, seeds, classes)) for _ in range(2)]
+    for table, values in zip(tables, (shares * right, shares), strict=True):
+        np.add.at(table, dialog, np.moveaxis(values, 2, 0))
+    support = np.zeros((len(names), classes))
+    np.add.at(support, dialog, right)
+    return Counts(np.asarray(sessions)[first], support, *(np.moveaxis(table, 0, 2) for table in tables))
+
+
+def resample_means(dialogs, sessions, values, resamples=10_000, seed=0):
+    """(resamples, V): the mean over the turns of (n, V) values, in bootstrap samples of the dialogs (see `resample`)."""
+    names, first, dialog = np.unique(dialogs, return_index=True, return_inverse=True)
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, dialog, values)
+    weights = draw_dialogs(np.asarray(sessions)[first], resamples, seed)
+    return weights @ sums / (weights @ np.bincount(dialog))[:, None]
 
 
 def scores(counts):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emofuse.fusion.systems import COMBINED, require_one_width
+from emofuse.fusion.unlabelled import UNLABELLED
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError, listing
 from emofuse.runtime.store import read_json, read_metadata, read_parquet
@@ -17,11 +18,12 @@ DESCRIPTION = ("encoder", "model", "revision", "pooling", "frozen", "checkpoint"
 
 @dataclass
 class Aligned:
-    """The turns of a split that every modality has, in the order of their ids, and their vectors.
+    """The turns of a split that every modality has, in the order of their ids, then such of no class, and their vectors.
 
-    `turns`, `parts`, `truth`, `dialogs`, `speakers`: (n,) str; `logits[modality]`: (n, classes) float64;
-    `embeddings[modality]`: (n, d) float64, an empty dict where they were not asked for. `stores[modality]` describes the
-    encoder by the keys of DESCRIPTION. `left_out` gives, for each turn of the split that some modality lacks, the reason.
+    Those of no class are of the part 'unlabelled', and their truth, dialog and speaker are empty. `turns`, `parts`, `truth`,
+    `dialogs`, `speakers`: (n,) str; `logits[modality]`: (n, classes) float64; `embeddings[modality]`: (n, d) float64, an empty
+    dict where they were not asked for. `stores[modality]` describes the encoder by the keys of DESCRIPTION. `left_out` gives,
+    for each turn of the split that some modality lacks, the reason.
     """
 
     split: str
@@ -39,17 +41,22 @@ class Aligned:
 
     @property
     def labels(self):
-        """(n,) int64 indices of the truth into the classes."""
-        return np.array([self.classes.index(name) for name in self.truth], dtype=np.int64)
+        """(n,) int64 indices of the truth into the classes; -1 where there is none."""
+        return np.array([self.classes.index(name) if name else -1 for name in self.truth], dtype=np.int64)
 
     @property
     def asked(self):
         """(n,) bool: the turns that predictions are made of, validation and test part."""
         return np.isin(self.parts, ("val", "test"))
 
+    @property
+    def unlabelled(self):
+        """(n,) bool: the turns of no class, of which is spoken as of the test part."""
+        return self.parts == UNLABELLED
 
-def align(stores, split_path, seed, embeddings=True):
-    """Read the modalities' embedding files and keep the turns of the split that all of them have.
+
+def align(stores, split_path, seed, embeddings=True, unlabelled=()):
+    """Read the modalities' embedding files and keep the turns of the split, and those `unlabelled`, that all of them have.
 
     `stores` maps a modality to its Parquet file; `embeddings=False` reads the logits only. The files must be of this
     split, this seed and these classes, speak of the same turns (rows and left-out turns together), and put each turn
@@ -63,8 +70,9 @@ def align(stores, split_path, seed, embeddings=True):
     missing = {modality: json.loads(metadata[modality]["left_out"]) for modality in stores}
     of_split = {"split": split, "seed": str(seed), "classes": classes}
     known = {modality: rows[modality].keys() | missing[modality].keys() for modality in stores}
-    everybody = parts.keys() | set().union(*known.values())
-    problems = []
+    everybody = parts.keys() | set().union(unlabelled, *known.values())
+    both = parts.keys() & set(unlabelled)
+    problems = [f"{split_path}: {some(both)} in it, which are said to be of no class"] if both else []
     for modality, path in stores.items():
         problems += _foreign(path, metadata[modality], {"modality": modality} | of_split)
         problems += _misplaced(path, tables[modality], parts, split_path)
@@ -88,6 +96,7 @@ def align(stores, split_path, seed, embeddings=True):
             f"{split}: no turn of part {' or '.join(empty)} has a clip in every modality. Complete the release, "
             "or leave out the modality that lacks them:\n" + listing(f"{t}: {why}" for t, why in left_out.items())
         )
+    turns += [turn for turn in sorted(unlabelled) if all(turn in rows[modality] for modality in stores)]
     order = {modality: [rows[modality][turn] for turn in turns] for modality in stores}
 
     def vectors(column):
@@ -99,10 +108,10 @@ def align(stores, split_path, seed, embeddings=True):
         encoders={modality: metadata[modality]["encoder"] for modality in stores},
         stores={m: {key: metadata[m][key] for key in DESCRIPTION} for m in stores},
         turns=np.array(turns, dtype=str),
-        parts=np.array([parts[turn] for turn in turns], dtype=str),
-        truth=np.array([truth[turn] for turn in turns], dtype=str),
-        dialogs=np.array([dialogs[turn] for turn in turns], dtype=str),
-        speakers=np.array([speakers[turn] for turn in turns], dtype=str),
+        parts=np.array([parts.get(turn, UNLABELLED) for turn in turns], dtype=str),
+        truth=np.array([truth.get(turn, "") for turn in turns], dtype=str),
+        dialogs=np.array([dialogs.get(turn, "") for turn in turns], dtype=str),
+        speakers=np.array([speakers.get(turn, "") for turn in turns], dtype=str),
         logits=vectors("logits"),
         embeddings=vectors("embedding") if embeddings else {},
         left_out=left_out,

@@ -14,7 +14,8 @@ from emofuse.fusion.calibration import fit_sigmoid, fit_temperature
 from emofuse.fusion.ensemble import Rows, train
 from emofuse.fusion.systems import COMBINED, MODALITIES, systems_of
 from emofuse.fusion.train_vectors import tasks
-from emofuse.fusion.vectors import Prediction
+from emofuse.fusion.unlabelled import UNLABELLED
+from emofuse.fusion.vectors import Prediction, joined
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, write_parquet
@@ -32,31 +33,33 @@ class Source:
     split: str
 
 
-def classify(source, labels, method, output, refit=None, folds=()):
-    """Write what every system of one classifier says of the validation and test turns of a split.
+def classify(source, labels, method, output, refit=None, folds=(), unlabelled=()):
+    """Write what every system of one classifier says of the validation and test turns of a split, and of `unlabelled` ones.
 
     labels: {modality: what its encoder is called in the names of systems}. refit: None, or the Source of encoders that were
     trained anew with the validation part: then what is said of the validation turns, and all choice, comes from the former,
     and what is said of the test turns from these. folds: for cross_fitted the Sources of the cross-fitted encoders.
+    unlabelled: ids of turns of no class (`unlabelled_turns`), of which is spoken as of test turns; nothing is learned, chosen
+    or calibrated on them, and the other rows are the same without.
 
-    The rows of the output are one system after the other in `System.order`, the turns of each by id: those that all
-    modalities have. Columns: system, turn_id, part, truth, prediction (the classifier's own), score_<class> and
-    prob_<class> (float32). softmax(score) is the probability before calibration, but for scores that are decision values
-    (the SVM's), unless cross-fitted ones are averaged. prob is calibrated on the validation part and null where there is
-    none. Metadata: split, seed, protocol, classes, train_vectors, refit (true or false), left_out ({turn: reason}), stores
-    ({split: {modality: its encoder}}) and systems, a list of objects: name, kind, combination, classifier, modalities,
-    missing, encoders, settings, calibration, notes, train_vectors ('' where nothing is trained after the
-    encoders). Raises EmofuseError where the vectors do not belong together, are of an encoder of another split or seed (a
-    leak), or cannot be combined, and where a list is to be chosen from without a validation part.
+    The rows of the output are one system after the other in `System.order`, the turns of each by id, those of no class last:
+    those that all modalities have. Columns: system, turn_id, part (val, test, unlabelled), truth (null of no class),
+    prediction (the classifier's own), score_<class> and prob_<class> (float32). softmax(score) is the probability before
+    calibration, but for scores that are decision values (the SVM's), unless cross-fitted ones are averaged. prob is calibrated
+    on the validation part and null where there is none. Metadata: split, seed, protocol, classes, train_vectors, refit (true
+    or false), left_out ({turn: reason}), stores ({split: {modality: its encoder}}) and systems, a list of objects: name, kind,
+    combination, classifier, modalities, missing, encoders, settings, calibration, notes, train_vectors ('' where nothing is
+    trained after the encoders). Raises EmofuseError where the vectors do not belong together, are of an encoder of another
+    split or seed (a leak), or cannot be combined, and where a list is to be chosen from without a validation part.
     """
     crossed = method.train_vectors == "cross_fitted" and method.classifier != "argmax"
-    data, anew, crosswise = read_sources(source, refit, folds if crossed else (), method)
+    data, anew, crosswise = read_sources(source, refit, folds if crossed else (), method, unlabelled)
     known = systems_of(method.classifier, labels, method.early)
 
     def vectors_of(system):
         return learned_from(system, data.stores, method.train_vectors)
 
-    rows = Rows(data.turns[data.asked], data.parts[data.asked], data.labels[data.asked], data.classes)
+    rows, asked = rows_of(data, data.asked | data.unlabelled), rows_of(data, data.asked)
     if method.classifier == "argmax":
         answers = decide(known, data, anew)
     else:
@@ -65,7 +68,7 @@ def classify(source, labels, method, output, refit=None, folds=()):
             known,
             lambda kind, train_vectors: tasks(kind, train_vectors, data, anew, crosswise),
             vectors_of,
-            rows,
+            asked,
             method,
             len(crosswise),
         )
@@ -93,7 +96,12 @@ def classify(source, labels, method, output, refit=None, folds=()):
     write_parquet(output, pa.concat_tables([found[system][0] for system in known]), metadata)
 
 
-def read_sources(source, refit, folds, method):
+def rows_of(data, mask):
+    """Some of the turns of Aligned as Rows; those of no class stand last in both."""
+    return Rows(data.turns[mask], data.parts[mask], data.labels[mask], data.classes)
+
+
+def read_sources(source, refit, folds, method, unlabelled):
     """Aligned of the split's encoders, of those trained anew (or None), and a list of the cross-fitted ones'."""
     sources = [source, *([refit] if refit else []), *folds]
     for each in sources:
@@ -104,6 +112,7 @@ def read_sources(source, refit, folds, method):
             each.split,
             method.seed,
             embeddings=method.classifier != "argmax",
+            unlabelled=unlabelled,
         )
         for each in sources
     )
@@ -128,13 +137,13 @@ def learned_from(system, stores, train_vectors):
 def refuse_other_turns(data, others):
     """Raise EmofuseError where the encoders of refitting and cross-fitting are asked about other turns than the first."""
     for other in others:
-        parts = ["test"] if "val" not in other.parts else ["val", "test"]
-        one, two = (of.turns[np.isin(of.parts, parts)].tolist() for of in (data, other))
-        if one != two:
-            raise EmofuseError(
-                f"The {' and '.join(parts)} turns of {other.split} are not those of {data.split}; make the splits and"
-                " embeddings again from one corpus."
-            )
+        for parts in (["test"] if "val" not in other.parts else ["val", "test"], [UNLABELLED]):
+            one, two = (of.turns[np.isin(of.parts, parts)].tolist() for of in (data, other))
+            if one != two:
+                raise EmofuseError(
+                    f"The {' and '.join(parts)} turns of {other.split} are not those of {data.split}; make the splits and"
+                    " embeddings again from one corpus."
+                )
 
 
 def refuse_choice_without_validation(data, method):
@@ -158,21 +167,30 @@ def decide(known, data, anew):
     """Yield (system, {}, Prediction) for the plain argmax of one softmax, or of the mean or product of several.
 
     Scores are a single modality's logits; of a fusion the logarithm of the mean or the product of the softmax outputs, each
-    at its temperature. anew: None, or Aligned of the encoders that speak of the test turns.
+    at its temperature. anew: None, or Aligned of the encoders that speak of the test turns and those of no class.
     """
     warmth = temperatures(data, data.parts == "val")
     logits = {modality: x[data.asked] for modality, x in data.logits.items()}
+    speaks = anew or data
     if anew:
         for modality, x in logits.items():
             x[data.parts[data.asked] == "test"] = anew.logits[modality][anew.parts == "test"]
-    outputs = {modality: log_softmax(x / warmth[modality]) for modality, x in logits.items()}
+    others = {modality: x[speaks.unlabelled] for modality, x in speaks.logits.items()}
+    spoken = [
+        (of, {modality: log_softmax(x / warmth[modality]) for modality, x in of.items()}) for of in (logits, others)
+    ]
     for system in known:
-        each = [outputs[modality] for modality in system.modalities]
-        if system.kind == "single":
-            scores = logits[system.modalities[0]]
-        else:
-            scores = kinds.load(COMBINED, system.combination).log_probabilities(each)
-        yield system, {}, Prediction(scores.argmax(axis=1), scores)
+        yield system, {}, joined(*(_decided(system, *of) for of in spoken))
+
+
+def _decided(system, logits, outputs):
+    """The Prediction of one system; outputs: logarithms of the tempered softmax of the logits."""
+    each = [outputs[modality] for modality in system.modalities]
+    if system.kind == "single":
+        scores = logits[system.modalities[0]]
+    else:
+        scores = kinds.load(COMBINED, system.combination).log_probabilities(each)
+    return Prediction(scores.argmax(axis=1), scores)
 
 
 def check_widths(known, vectors):
@@ -197,7 +215,7 @@ def tabulate(system, prediction, rows, settings, encoders, calibration):
         "system": pa.array([system.name] * len(rows.turns), pa.string()),
         "turn_id": pa.array(rows.turns, pa.string()),
         "part": pa.array(rows.parts, pa.string()),
-        "truth": pa.array(names[rows.truth], pa.string()),
+        "truth": pa.array(names[rows.truth], pa.string(), mask=rows.truth < 0),
         "prediction": pa.array(names[prediction.classes], pa.string()),
     }
     probabilities = calibration.apply(prediction.scores) if calibration else None

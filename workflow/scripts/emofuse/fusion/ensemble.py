@@ -10,7 +10,7 @@ from emofuse.fusion.calibration import Temperature, fit_sigmoid
 from emofuse.fusion.distances import Distances
 from emofuse.fusion.learning import combinations_of, fit
 from emofuse.fusion.systems import COMBINED, LEARNERS
-from emofuse.fusion.vectors import Lesson, Prediction
+from emofuse.fusion.vectors import Lesson, Prediction, joined
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError
 
@@ -42,7 +42,10 @@ class Method:
 
 @dataclass(frozen=True)
 class Rows:
-    """The validation and test turns of a split: `turns`, `parts` (n,) str, `truth` (n,) indices into `classes`."""
+    """The validation and test turns of a split: `turns`, `parts` (n,) str, `truth` (n,) indices into `classes`.
+
+    Turns of no class may follow them, with the part 'unlabelled' and the truth -1.
+    """
 
     turns: np.ndarray
     parts: np.ndarray
@@ -59,7 +62,8 @@ def train(known, tasks_of, learned_from, rows, method, voices):
     """Yield (system, chosen settings, Prediction) for the trained systems `known`, and after each those substituted for it.
 
     learned_from: system -> the kind of training vectors. tasks_of: (kind, kind of training vectors) -> Tasks. voices: how
-    many cross-fitted encoders speak of each turn of which there are cross-fitted vectors.
+    many cross-fitted encoders speak of each turn of which there are cross-fitted vectors. rows: the validation and test
+    turns alone; what is said of the turns of no class, which the Tasks have, follows what is said of these.
     """
     of_kind = {}
     for kind in ("early", "late"):
@@ -107,8 +111,11 @@ class Ensemble:
         return candidates[best]
 
     def ask(self, missing=""):
-        """The Prediction for all turns, with something neutral for the modality `missing`."""
-        return self._answer([None], missing)[0]
+        """The Prediction for all turns, then those of no class, with something neutral for the modality `missing`.
+
+        They are asked about by themselves, for a product of matrices with more rows has other last digits.
+        """
+        return joined(self._answer([None], missing)[0], self._answer([None], missing, unlabelled=True)[0])
 
     def _fit(self, number, candidates):
         task = self.tasks[number]
@@ -117,34 +124,41 @@ class Ensemble:
         lesson = Lesson(blocks, task.labels, self.method.seed, self.method.threads, distances)
         return fit(self.method.classifier, lesson, self.rows.classes, candidates)
 
-    def _answer(self, wanted, missing=""):
-        """A Prediction for each candidate in `wanted` (None: the chosen one), from the classifiers trained so far."""
-        seats = max(self.voices, 1) * len(self.rows.turns)
+    def _answer(self, wanted, missing="", unlabelled=False):
+        """A Prediction for each candidate in `wanted` (None: the chosen one), from the classifiers trained so far.
+
+        unlabelled: whether of the turns of no class.
+        """
+        seats = sum(len(task.unlabelled_rows if unlabelled else task.rows) for task in self.tasks)
         classes = np.zeros((len(wanted), seats), dtype=np.int64)
         scores = np.full((len(wanted), seats, len(self.rows.classes)), np.nan)
         notes = [Counter() for _ in wanted]
         for number, trained in self.trained.items():
             task = self.tasks[number]
-            blocks = blocks_of(self.system, task.apply, task.train, missing) if missing else self.apply[number]
+            asked, seat = (task.unlabelled, task.unlabelled_rows) if unlabelled else (task.apply, task.rows)
+            if not len(seat):
+                continue
+            kept = not (missing or unlabelled)
+            blocks = self.apply[number] if kept else blocks_of(self.system, asked, task.train, missing)
             numbers = [self.chosen[number] if candidate is None else candidate for candidate in wanted]
             for index, prediction in enumerate(trained.predict(blocks, numbers)):
-                classes[index, task.rows] = prediction.classes
-                scores[index, task.rows] = prediction.scores
+                classes[index, seat] = prediction.classes
+                scores[index, seat] = prediction.scores
                 notes[index].update(prediction.notes)
         several = f" of {len(self.trained)} trainings" if len(self.trained) > 1 else ""
         told = [[note + (several and f", in {n}{several}") for note, n in counted.items()] for counted in notes]
         if not self.voices:
             return [Prediction(*answer) for answer in zip(classes, scores, told, strict=True)]
-        return [self._average(s, n, missing) for s, n in zip(scores, told, strict=True)]
+        return [self._average(s, n, missing or unlabelled) for s, n in zip(scores, told, strict=True)]
 
-    def _average(self, scores, notes, missing):
+    def _average(self, scores, notes, fitted):
         """The mean of the probabilities that cross-fitted encoders give, whose logarithm is the score.
 
         Decision values of several SVMs cannot be averaged, so each is made a probability first, by a sigmoid fitted on the
-        validation part; with a substituted modality by the one fitted without.
+        validation part. fitted: whether by the one fitted last; with a substituted modality by the one fitted without.
         """
-        scores = scores.reshape(self.voices, len(self.rows.turns), -1)
-        if not missing:
+        scores = scores.reshape(self.voices, len(scores) // self.voices, scores.shape[1])
+        if not fitted:
             self.probable = [self._probable(of_voice) for of_voice in scores]
         each = [calibration.apply(of_voice) for calibration, of_voice in zip(self.probable, scores, strict=True)]
         mean = np.mean(each, axis=0)

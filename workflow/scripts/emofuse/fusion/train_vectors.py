@@ -1,6 +1,6 @@
 """Says which vectors classifiers are trained on and which they are applied to: the three kinds of training vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,13 +15,16 @@ class Task:
 
     `train`: {modality: (m, d) float64}, with the class indices `labels`, (m,). `apply`: {modality: (n, d) float64}.
     `rows`: (n,) where its predictions belong, among the validation and test turns of a split in the order of their ids;
-    where several encoders speak, those of the second follow the first's, and so on.
+    where several encoders speak, those of the second follow the first's, and so on. `unlabelled`, `unlabelled_rows`: as apply
+    and rows, of the turns of no class; nothing where another task speaks of the test part.
     """
 
     train: dict[str, np.ndarray]
     labels: np.ndarray
     apply: dict[str, np.ndarray]
     rows: np.ndarray
+    unlabelled: dict[str, np.ndarray] = field(default_factory=dict)
+    unlabelled_rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def tasks(kind, train_vectors, data, refit=None, folds=()):
@@ -38,7 +41,8 @@ def tasks(kind, train_vectors, data, refit=None, folds=()):
       from all of them one, for the softmax outputs of each.
 
     Scaling is fitted on the rows learned from, the softmax outputs' temperatures on the validation part, but where that is
-    learned from, on the rows learned from too. Neither looks at the test part.
+    learned from, on the rows learned from too. Neither looks at the test part. Turns of no class are asked about as test turns
+    are, and nothing is fitted on them.
     """
     if train_vectors == "cross_fitted":
         return _cross_fitted(kind, folds)
@@ -50,10 +54,10 @@ def _in_sample(kind, data, refit):
     warmth = temperatures(data, data.parts == "val")
     parts = data.parts[data.asked]
     if refit is None:
-        return [_task(kind, data, data.parts == "train", data.asked, warmth, np.arange(len(parts)))]
+        return [_task(kind, data, data.parts == "train", data.asked, warmth, np.arange(len(parts)), voice=0)]
     return [
-        _task(kind, of, of.parts == "train", of.parts == part, warmth, np.flatnonzero(parts == part))
-        for of, part in ((data, "val"), (refit, "test"))
+        _task(kind, of, of.parts == "train", of.parts == part, warmth, np.flatnonzero(parts == part), voice)
+        for of, part, voice in ((data, "val", None), (refit, "test", 0))
     ]
 
 
@@ -69,8 +73,8 @@ def _validation(kind, data):
     inside = [(val[learned], val[asked]) for learned, asked in folds]
     place = np.cumsum(data.asked) - 1
     return [
-        _task(kind, data, learned, asked, temperatures(data, learned), place[asked])
-        for learned, asked in [*inside, (val, test)]
+        _task(kind, data, learned, asked, temperatures(data, learned), place[asked], voice)
+        for learned, asked, voice in [*((*fold, None) for fold in inside), (val, test, 0)]
     ]
 
 
@@ -83,29 +87,37 @@ def _cross_fitted(kind, folds):
             fold.asked,
             temperatures(fold, fold.parts == "val"),
             number * fold.asked.sum() + np.arange(fold.asked.sum()),
+            voice=number,
         )
         for number, fold in enumerate(folds)
     ]
     if kind == "early":
         return each
+
+    def of_all(name):
+        values = [getattr(task, name) for task in each]
+        if isinstance(values[0], dict):
+            return {modality: np.concatenate([value[modality] for value in values]) for modality in values[0]}
+        return np.concatenate(values)
+
     return [
-        Task(
-            {modality: np.concatenate([task.train[modality] for task in each]) for modality in each[0].train},
-            np.concatenate([task.labels for task in each]),
-            {modality: np.concatenate([task.apply[modality] for task in each]) for modality in each[0].apply},
-            np.concatenate([task.rows for task in each]),
-        )
+        Task(**{name: of_all(name) for name in ("train", "labels", "apply", "rows", "unlabelled", "unlabelled_rows")})
     ]
 
 
-def _task(kind, data, learned, asked, warmth, answers):
+def _task(kind, data, learned, asked, warmth, answers, voice):
+    """voice: its number among the encoders that speak of the test part; None where it does not."""
     if kind == "early":
         vectors = scale(data.embeddings, learned)
     else:
         vectors = {modality: softmax(logits / warmth[modality]) for modality, logits in data.logits.items()}
-    return Task(
+    task = Task(
         {modality: x[learned] for modality, x in vectors.items()},
         data.labels[learned],
         {modality: x[asked] for modality, x in vectors.items()},
         answers,
     )
+    if voice is not None:
+        task.unlabelled = {modality: x[data.unlabelled] for modality, x in vectors.items()}
+        task.unlabelled_rows = voice * data.unlabelled.sum() + np.arange(data.unlabelled.sum())
+    return task

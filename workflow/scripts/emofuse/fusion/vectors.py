@@ -22,6 +22,12 @@ class Prediction:
     notes: list[str] = field(default_factory=list)
 
 
+def joined(first, second):
+    """Two Predictions one after the other, with the first one's notes."""
+    both = (np.concatenate([getattr(of, name) for of in (first, second)]) for name in ("classes", "scores"))
+    return Prediction(*both, first.notes)
+
+
 @dataclass(frozen=True)
 class Lesson:
     """What a classifier learns from. blocks: vectors to be concatenated side by side, {name: (m, d) float64}. labels: (m,)

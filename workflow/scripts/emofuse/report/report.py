@@ -21,7 +21,7 @@ from emofuse.report.sections.cautions import cautions
 from emofuse.report.sections.cost import steps, versions
 from emofuse.report.sections.data import problem_kinds, turns_left_out
 from emofuse.report.sections.drawings import figure_sections
-from emofuse.report.sections.findings import chosen_rows, find, what_fusion_gave, which_hold
+from emofuse.report.sections.findings import chosen_rows, find, what_annotators_say, what_fusion_gave, which_hold
 from emofuse.report.sections.setup import parts_table, read_choices, read_models, setup
 from emofuse.report.sources import Sources
 from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, whole
@@ -117,5 +117,6 @@ def _results(protocol, sources):
             for name, table in build_tables(sources).items()
         },
         "holds": which_hold(sources.comparisons),
+        "annotators": what_annotators_say(sources.ceiling),
         "chosen": chosen_rows(sources.chosen),
     }

@@ -68,6 +68,11 @@ class Sources:
         return read_frame(self.evaluation, "groups")
 
     @cached_property
+    def ceiling(self):
+        """Annotators and systems against the annotators' votes; no row where there are none."""
+        return read_frame(self.evaluation, "ceiling")
+
+    @cached_property
     def calibration(self):
         """Errors of probabilities before and after calibration."""
         return read_frame(self.evaluation, "calibration")

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from emofuse.corpora.iemocap.names import TURN, dialog_of
+from emofuse.corpora.iemocap.paths import label_path
 from emofuse.corpora.iemocap.text import read_text
 
 LABELS = ("neu", "ang", "sad", "exc", "hap", "fru", "sur", "fea", "oth", "dis", "xxx")
@@ -70,6 +71,21 @@ def _number(text):
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def labels_digest(root, dialogs):
+    """A hash (16 hex digits) of all that the label files of a release say but for the annotators' votes and ratings, so that a
+    corrected vote makes no index of turns again."""
+    said = []
+    for dialog in dialogs:
+        try:
+            text, note = read_text(label_path(root, dialog))
+        except OSError as error:
+            said.append(f"{dialog}: {error.strerror}")
+            continue
+        turns, errors = parse_labels(text, dialog, "")
+        said += [dialog, note or "", *map(repr, turns), *errors]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
 
 def times_digest(path, dialog):

@@ -88,6 +88,32 @@ def what_fusion_gave(findings):
     return f"Fusion gave nothing that these turns can show: the final system has {points} beside {than}{ahead}."
 
 
+def what_annotators_say(ceiling):
+    """How the final system stands beside an annotator, and what it knows of turns without a majority; a sentence or two.
+
+    ceiling: ceiling.parquet as a DataFrame.
+    """
+    key = ["target", "grouping", "group", "who", "measure"]
+    rows = ceiling.set_index(key)
+    one, system = (("others", "all", "all", who, "wa") for who in ("annotators", "chosen"))
+    if one not in rows.index:
+        return "How well annotators agree is not known: no vote can be held against others'."
+    one, system = 100 * rows.loc[[one, system], ["value", "low", "high"]].to_numpy()
+    said = (
+        f"An annotator agrees with the majority of the others in {one[0]:.1f} % of the votes (95 % interval {one[1]:.1f} to "
+        f"{one[2]:.1f}), and the final system in {system[0]:.1f} % ({system[1]:.1f} to {system[2]:.1f})."
+    )
+    gain = ("spread", "agreement", "none", "chosen", "gain")
+    if gain not in rows.index:
+        return said
+    value, low, high, turns = rows.loc[gain, ["value", "low", "high", "turns"]]
+    knows = "knows something" if low > 0 else "is worse than knowing nothing" if high < 0 else "shows no knowledge"
+    return (
+        f"{said} Of the {turns:,.0f} turns without a majority it {knows} of the votes: {value:+.3f} nats a turn gained on the "
+        f"training shares ({low:+.3f} to {high:+.3f})."
+    )
+
+
 def _percent(row):
     return {measure: 100 * row[measure] for measure in ("wa", "ua")}
 
