@@ -316,6 +316,20 @@ def test_the_file_is_like_those_of_classifiers(corpus, kind):
     assert path.read_bytes() == train(corpus, kind, listed, without=without, name="again").read_bytes()
 
 
+def test_turns_of_no_class_follow_and_have_no_say(corpus):
+    plain = read_parquet(train(corpus)).to_pandas()
+    others = [
+        turn
+        for turn, name, session in zip(corpus.turns, corpus.label, corpus.session, strict=True)
+        if not name and session == 3
+    ]
+    rows = read_parquet(train(corpus, unlabelled=others, name="more")).to_pandas()
+    assert rows["turn_id"][len(plain) :].tolist() == others and set(rows["part"][len(plain) :]) == {"unlabelled"}
+    assert rows["truth"][len(plain) :].isna().all() and rows["prob_ang"].notna().all()
+    scores = [f"score_{name}" for name in CLASSES]
+    np.testing.assert_allclose(rows[scores][: len(plain)], plain[scores], atol=1e-5)
+
+
 def test_the_width_with_the_best_validation_wa_is_taken(corpus):
     scores = {}
     for width in (4, 16):

@@ -17,6 +17,7 @@ def labels_digest():
     """Hash of what the label files say beside votes; the demo's are not there yet, and not ancient() instead."""
     return None if plan.generated else labels.labels_digest(plan.root, plan.dialogs)
 
+
 # What is wrong with motion capture, which is only read where a run asks for it, and so listed by itself.
 MOTION_PROBLEMS = expand(
     f"results/{plan.corpus}/{plan.run}/sequences/motion/{{encoder}}/problems.tsv",

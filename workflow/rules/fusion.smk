@@ -135,6 +135,7 @@ rule train_system:
         code=lambda w: fingerprint("train_system", *systems.code_of_model(plan.systems[w.system]["kind"])),
         settings=lambda w: ordered({k: v for k, v in plan.systems[w.system].items() if k != "encoders"}),
         encoders=lambda w: plan.systems[w.system]["encoders"],
+        in_classes=sorted(label for labels in plan.classes.values() for label in labels),
         modalities=plan.modalities,
         outside=list(OUTSIDE),
         threads=config["classifier_threads"],

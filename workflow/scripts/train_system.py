@@ -1,6 +1,7 @@
 from emofuse.fusion.classification import Source
 from emofuse.fusion.named import Training, left_out, train_system
 from emofuse.fusion.systems import named
+from emofuse.fusion.unlabelled import unlabelled_turns
 from emofuse.runtime.job import job
 from emofuse.runtime.store import read_metadata
 
@@ -35,4 +36,5 @@ with job(snakemake.log[0]):
         snakemake.output[0],
         refit=refit[0] if refit else None,
         folds=folds,
+        unlabelled=unlabelled_turns(given.turns, params.in_classes, given.split),
     )

@@ -17,6 +17,7 @@ from emofuse.fusion.dialogs import read_turns
 from emofuse.fusion.ensemble import Rows, quality
 from emofuse.fusion.networks import Task
 from emofuse.fusion.systems import MODELS
+from emofuse.fusion.unlabelled import UNLABELLED
 from emofuse.fusion.vectors import Prediction
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError
@@ -54,8 +55,9 @@ class Training:
         return getattr(self.module, "DECISION_VALUES", False)
 
 
-def train_system(plan, turns, source, without, output, refit=None, folds=()):
-    """Write what a named system says of the validation and test turns of a split, as `classification.classify` does of others.
+def train_system(plan, turns, source, without, output, refit=None, folds=(), unlabelled=()):
+    """Write what a named system says of the validation and test turns of a split, and of the `unlabelled` ones that the run
+    keeps, as `classification.classify` does of other systems.
 
     plan: a Training. turns: path of turns.parquet. source: a `classification.Source` of the encoders' embeddings or sequences,
     whichever the system reads; its trainings are those of encoders that are fine-tuned. without: {turn: why}, the turns that
@@ -72,8 +74,9 @@ def train_system(plan, turns, source, without, output, refit=None, folds=()):
         raise EmofuseError(f"{own.split} has no validation part, on which the epochs of {plan.system.name} are chosen.")
     order = np.argsort(own.ids, kind="stable")
     kept = ~np.isin(own.ids, list(without))
-    asked = order[(np.isin(own.parts, ("val", "test")) & kept)[order]]
-    rows = Rows(own.ids[asked], own.parts[asked], own.labels[asked], own.classes)
+    of_class, others = np.isin(own.parts, ("val", "test")) & kept, np.isin(own.ids, list(unlabelled)) & kept
+    asked = np.concatenate([order[of_class[order]], order[others[order]]])
+    rows = Rows(own.ids[asked], np.where(others, UNLABELLED, own.parts)[asked], own.labels[asked], own.classes)
     tried = [_answer(plan, settings, known, bool(refit), kept, asked, rows) for settings in plan.candidates]
     said = [scores[rows.judged].argmax(1) for scores, _ in tried]
     best = max(range(len(tried)), key=lambda number: quality(said[number], rows.truth[rows.judged]))
