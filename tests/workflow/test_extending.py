@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
+from emofuse.fusion.dialogs import Turns
+from emofuse.fusion.networks import Task
 from emofuse.runtime.store import read_parquet
 
 PACKAGE = "workflow/scripts/emofuse"
@@ -40,6 +42,7 @@ def test_each_file_runs_what_it_adds_and_no_more(extended):
     add("splits/protocols/improvisation.py")
     add("encoders/poolings/maximum.py")
     add("encoders/features/loudness.py")
+    add("fusion/models/nearest.py")
     assert project.planned() == {}
     project.write_config("x.yaml", {"classifiers": {"logistic": {"C": [0.1, 1.0]}}})
     assert project.planned(configs=CONFIGS) == {"classify logistic": 3} | below
@@ -54,8 +57,8 @@ def test_each_file_runs_what_it_adds_and_no_more(extended):
     } | everything | below  # fmt: skip
 
     loud = {"fusion": {"audio": "loud"}, "encoders": {"audio": {"loud": {"features": "loudness"}}}}
-    project.write_config("x.yaml", loud)
-    feature = {"check_encoders": 1, "embed_frozen audio": 1, "fit_probe audio": 3}
+    project.write_config("x.yaml", loud | {"systems": {"near": {"kind": "nearest", "encoders": {"audio": "loud"}}}})
+    feature = {"check_encoders": 1, "embed_frozen audio": 1, "fit_probe audio": 3, "train_system": 3}
     assert project.planned(configs=CONFIGS) == feature | everything | below
 
     svm = project.folder / PACKAGE / "fusion/classifiers/svm.py"
@@ -133,6 +136,19 @@ def test_the_pooling_of_the_document_leaves_padding_out():
     pool = module("encoders/poolings/maximum.py")["pool"]
     assert pool(states, torch.tensor([[1, 1, 0]])).tolist() == [[3.0, -1.0]]
     assert pool(states, None).tolist() == [[9.0, 9.0]]
+
+
+def test_the_kind_of_system_of_the_document_takes_the_nearest_mean():
+    rng = np.random.default_rng(0)
+    labels = np.tile(np.arange(4), 10)
+    vectors = (10 * np.eye(4)[labels] + rng.normal(size=(40, 4))).astype(np.float32)
+    parts, names = np.where(np.arange(40) < 30, "train", "test"), np.arange(40).astype(str)
+    turns = Turns(
+        "session1", list("abcd"), names, names, names, parts, labels, {"audio": vectors}, {}, {"audio": labels >= 0}
+    )
+    task = Task(turns, parts == "train", parts == "val", {}, 0, 1)
+    said = module("fusion/models/nearest.py")["train"](task).ask(np.arange(30, 40))
+    assert said.argmax(1).tolist() == labels[30:].tolist()
 
 
 def test_the_feature_set_of_the_document_takes_any_length():
