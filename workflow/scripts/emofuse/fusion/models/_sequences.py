@@ -55,14 +55,15 @@ class Recurrent(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention and a feed-forward layer, each with a residual and a norm after it."""
+    """Multi-head attention and a feed-forward layer, each with dropout, a residual and a norm after it.
+
+    No dropout of the attention's weights: on a CPU PyTorch then computes them one by one, which takes seven times as long.
+    """
 
     def __init__(self, width, heads, dropout):
         super().__init__()
-        self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
-        self.forward_layer = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
-        )
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.forward_layer = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.norms, self.dropout = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)]), nn.Dropout(dropout)
 
     def forward(self, query, source, real):
