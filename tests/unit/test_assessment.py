@@ -8,10 +8,11 @@ import scipy.stats
 from evaluation_inputs import SYSTEMS, Run
 from fusion_inputs import CLASSES
 
+from emofuse.configuration.named import offline
 from emofuse.evaluation import statistics
 from emofuse.evaluation.assessment import AssessmentFiles, assess, contexts_table
 from emofuse.evaluation.scenes import compare_scenes
-from emofuse.fusion.systems import context_pairs, named, reads_later
+from emofuse.fusion.systems import context_pairs, named
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_parquet, write_parquet
 
@@ -187,7 +188,11 @@ def test_what_reads_more_of_a_dialog_is_held_against_what_reads_less():
     entries |= {f"window-{n}": {"kind": "window", "before": n, "after": 1 - n} for n in (0, 1)}
     pairs = [("context-both", "context-none"), ("context-both", "context-past"), ("context-past", "context-none")]
     assert context_pairs(entries) == pairs  # neither window reads all that the other does
-    assert [name for name, entry in entries.items() if reads_later(entry)] == ["context-both", "wider", "window-0"]
+    encoders = {
+        "text": {"bert": {}, "ahead": {"context": {"before": 1, "after": 2}}, "past": {"context": {"after": 0}}}
+    }
+    later = {"systems": ["context-both", "wider", "window-0"], "encoders": {"text": ["ahead"]}}
+    assert offline({"systems": entries, "encoders": encoders}) == later
 
     rng = np.random.default_rng(3)
     dialogs = np.repeat([f"d{number:02}" for number in range(12)], 9)

@@ -272,7 +272,7 @@ def test_named_systems_stand_beside_others_and_what_is_published(four_protocols,
     value = wa(*pooled(four_protocols, "text-both"))
     assert shown.iloc[1]["WA"] == f"{value:.1f} [{value - 3.1:.1f}, {value + 2.9:.1f}]"
     assert shown["Published WA"].tolist() == ["–", "76.10", "–"]
-    assert "text-both: A 2018, another split; text-alone: B 2020, no number, as." in tables["named"].caption
+    assert " than ours. text-both: A 2018, another split. text-alone: B 2020, no number, as." in tables["named"].caption
     assert "Published WA" in to_csv(tables["named"])
 
     gain = value - wa(*pooled(four_protocols, "text-alone"))

@@ -107,6 +107,8 @@ def _offline(offline, sources):
     if not reading:
         return None
     names, of = listed(list(dict.fromkeys(reading))), f"{len(reading)} of {len(final)} folds"
+    if len({row["seed"] for row in sources.chosen}) > 1:
+        of += " and seeds"
     return "Recordings", (
         f"The final system of {of} ({names}) reads turns that come after the one in question, so it works on "
         "recordings and cannot be used live."

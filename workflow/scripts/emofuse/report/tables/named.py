@@ -72,4 +72,4 @@ def _notes(references):
     if not systems:
         return ""
     notes = [f"{', '.join(of)}: {reference}, {note}" for (reference, note), of in systems.items()]
-    return f" Published, each under another protocol than ours: {'; '.join(notes)}."
+    return f" Published, each under another protocol than ours. {'. '.join(notes)}."
