@@ -38,6 +38,7 @@ include: "workflow/rules/selection.smk"
 include: "workflow/rules/fusion.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/scene.smk"
 
 
 rule all:
@@ -48,5 +49,6 @@ rule all:
         plan.all_manifests,
         [models(modality) for modality in plan.modalities],
         predictions(plan.splits),
+        ["results/<corpus>/<run>/scene.html"] if outputs.compares_scenes(plan.protocols) else [],
         expand(rules.make_tables.output, protocol=plan.protocols),
-        tables(f"results/{plan.corpus}/{plan.run}/tables", outputs.run_table_names(plan.protocols)),
+        tables(f"results/{plan.corpus}/{plan.run}/tables", outputs.run_table_names(plan.protocols, plan.systems)),

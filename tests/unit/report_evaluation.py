@@ -19,6 +19,9 @@ SCHEMAS = {
         ("system", "kind", "measure"), (), ("value", "low", "high", "fold_low", "fold_high", "seed_sd")
     ),
     "comparisons": None,
+    "contexts": _schema(("first", "second", "measure"), (), ("difference", "low", "high", "p", "p_holm")).append(
+        pa.field("holds", pa.bool_())
+    ),
     "groups": None,
     "calibration": _schema(("system", "kind", "when"), ("n",), ("ece", "brier")),
     "reliability": _schema(("system", "when"), ("bin", "n"), ("confidence", "accuracy")),
@@ -42,7 +45,8 @@ def write_scores(made, everything, protocol):
                     rows = _by_class(key, *pair)
                     files["per_class"] += rows
                     files["confusion"] += _confusion(key, *pair)
-                    files["scores"].append(_scores(key, system, rows, *pair))
+                    made_by = made.named.get(system.name, {}).get("encoders")
+                    files["scores"].append(_scores(key, system, rows, *pair, made_by))
     for name, rows in files.items():
         write_parquet(made.evaluation(f"{name}.parquet", protocol), pa.Table.from_pylist(rows))
 
@@ -73,7 +77,7 @@ def _confusion(key, truth, guess):
     ]
 
 
-def _scores(key, system, rows, truth, guess):
+def _scores(key, system, rows, truth, guess, made_by):
     weights = np.array([row["support"] for row in rows]) / len(truth)
     f1 = np.array([row["f1"] or 0 for row in rows])
     return {
@@ -83,7 +87,7 @@ def _scores(key, system, rows, truth, guess):
         "classifier": system.classifier,
         "modalities": ", ".join(system.modalities),
         "missing": system.missing,
-        "encoders": ", ".join(ENCODERS[m] for m in system.modalities),
+        "encoders": ", ".join((made_by or ENCODERS)[m] for m in system.modalities),
         "n": len(truth),
         "wa": float((truth == guess).mean()),
         "ua": float(np.mean([row["recall"] for row in rows if row["support"]])),
@@ -104,6 +108,7 @@ def write_assessment(made, rng, everything, protocol):
     files = {
         "intervals": _intervals(declared, value, len(made.seeds) > 1),
         "comparisons": _comparisons(made, rng, declared, value),
+        "contexts": _contexts(made, value),
         "groups": _groups(made, declared, protocol),
     }
     files["ceiling"] = _ceiling(rng, [s.name for s in declared if s.kind in ("single", "baseline")])
@@ -140,6 +145,36 @@ def _comparisons(made, rng, declared, value):
             found = {"only_first": 41, "only_second": 22, "p_mcnemar": 1e-9} if measure == "wa" else {}
             rows.append(row | {"only_first": None, "only_second": None, "p_mcnemar": None} | found)
     return rows
+
+
+def _contexts(made, value):
+    """Of each system that reads the whole dialog and the one that reads the turn alone."""
+    pairs = [(name, name.replace("both", "alone")) for name in made.named if name.endswith("both")]
+    rows = []
+    for measure in ("wa", "ua"):
+        for first, second in pairs:
+            difference = value[first, measure] - value[second, measure]
+            row = {"first": first, "second": second, "measure": measure, "difference": difference, "p": 0.02}
+            rows.append(row | {"low": difference - 0.02, "high": difference + 0.03, "p_holm": 0.04, "holds": True})
+    return rows
+
+
+def write_scenes(made, everything):
+    """scenes.parquet: the protocol scenario_control less scenario, of each system and of each pair of `_contexts`."""
+    protocols, rows = ("scenario", "scenario_control"), []
+    systems = [s.name for s in [*everything, *DERIVED] if s.kind != "substituted"]
+    for measure, function in (("wa", wa), ("ua", ua)):
+        new, known = (
+            {name: np.mean([function(*pooled(made, name, seed, p)) for seed in made.seeds]) / 100 for name in systems}
+            for p in protocols
+        )
+        gain = {name: known[name] - new[name] for name in systems}
+        pairs = [(name, name.replace("both", "alone")) for name in made.named if name.endswith("both")]
+        for system, less in [*((name, "") for name in systems), *pairs]:
+            difference = gain[system] - gain.get(less, 0)
+            row = {"system": system, "less": less, "measure": measure, "difference": difference}
+            rows.append(row | {"low": difference - 0.02, "high": difference + 0.03})
+    write_parquet(made.scenes, pa.Table.from_pylist(rows))
 
 
 def _groups(made, declared, protocol):

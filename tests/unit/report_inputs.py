@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from report_evaluation import write_assessment, write_scores
+from report_evaluation import write_assessment, write_scenes, write_scores
 from report_run import CLASSES, ENCODERS, LABELS, NASTY, SKILL, Inputs, all_systems, fused
 
 from emofuse.runtime.store import write_json, write_parquet, write_tsv
@@ -34,19 +34,25 @@ class Fold:
 
 
 def make_inputs(
-    root, turns_per_session=60, modalities=tuple(ENCODERS), seeds=(1,), validated=True, width=12, protocols=("session",)
+    root,
+    turns_per_session=60,
+    modalities=tuple(ENCODERS),
+    seeds=(1,),
+    validated=True,
+    named=None,
+    protocols=("session",),
 ):
     """Write turns, splits, histories, embeddings, evaluation, problems and benchmarks below `root`.
 
     Encoders are those of the protocol session alone.
     """
-    made = Inputs(Path(root), tuple(modalities), tuple(seeds), validated)
+    made = Inputs(Path(root), tuple(modalities), tuple(seeds), validated, named or {})
     rng = np.random.default_rng(7)
     turns = _kept(_turns(rng, turns_per_session))
     write_parquet(made.turns, pa.table(turns.table))
     _problems(made.problems)
     seen = rng.random(len(turns.ids)) < 0.4
-    everything = all_systems(modalities)
+    everything = all_systems(modalities, made.named)
     for protocol in protocols:
         folds = _folds(protocol, turns.columns, validated)
         made.folds[protocol], made.splits[protocol], chosen = list(folds), [], []
@@ -58,11 +64,13 @@ def make_inputs(
             for fold in (Fold(split, seed, part) for seed in seeds):
                 for modality in modalities if protocol == "session" else ():
                     _train(made, rng, fold, modality)
-                    _embed(made, rng, turns, fold, modality, width)
+                    _embed(made, rng, turns, fold, modality)
                 chosen.append(_predict(made, rng, everything, turns, fold))
         write_scores(made, everything, protocol)
         write_assessment(made, rng, everything, protocol)
         write_tsv(made.evaluation("chosen.tsv", protocol), chosen, list(chosen[0]))
+    if {"scenario", "scenario_control"} <= set(protocols):
+        write_scenes(made, everything)
     _benchmarks(made.root / "benchmarks", [f"session{k}" for k in range(1, 6)], modalities, seeds)
     return made
 
@@ -249,7 +257,7 @@ def _settings(encoder):
     return {"model": f"some/{encoder}-base", "revision": "0a1b2c3", "pooling": "mean", "learning_rate": 2e-5}
 
 
-def _embed(made, rng, turns, fold, modality, width):
+def _embed(made, rng, turns, fold, modality, width=12):
     """One fine-tuned model's vectors: classes lie apart along random directions."""
     encoder, ids, kept = ENCODERS[modality], turns.table["turn_id"], turns.kept
     directions = rng.normal(0, 1.6 * SKILL[modality], (len(CLASSES), width))

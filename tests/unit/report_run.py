@@ -10,9 +10,10 @@ import numpy as np
 CLASSES = ("ang", "hap", "neu", "sad")
 LABELS = {"ang": ["ang"], "hap": ["hap", "exc"], "neu": ["neu"], "sad": ["sad"]}
 ENCODERS = {"text": "bert", "audio": "wav2vec2", "video": "videomae"}
+ORDER = ("text", "audio", "video", "motion")
 CLASSIFIERS = ("svm", "xgboost", "mlp")
 # How often a system of this kind and modality is right.
-SKILL = {"text": 0.62, "audio": 0.58, "video": 0.42, "early": 0.72, "late": 0.69}
+SKILL = {"text": 0.62, "audio": 0.58, "video": 0.42, "early": 0.72, "late": 0.69, "named": 0.7}
 NASTY = "<script>alert('x')</script>"
 FACTS = {
     "classes": LABELS,
@@ -29,6 +30,14 @@ FACTS = {
     "classifiers": {"svm": {"C": [1.0, 3.0], "gamma": "scale"}},
     "sessions": [1, 2, 3, 4, 5],
     "clips": {"crop": "speaker"},
+    "systems": {},
+    "offline": {"systems": [], "encoders": {}},
+}
+# The section `systems` of a run that names some: two that differ in nothing but how much of the dialog they read, and another.
+NAMED = {
+    "text-alone": {"kind": "context", "direction": "none", "encoders": {"text": "bert"}},
+    "text-both": {"kind": "context", "direction": "both", "encoders": {"text": "bert"}},
+    "motion-text-speech": {"kind": "convolution", "encoders": {"motion": "capture", "text": "bert", "audio": "mfcc"}},
 }
 System = namedtuple("System", "name kind combination classifier modalities missing", defaults=("",))
 DERIVED = [
@@ -46,6 +55,7 @@ class Inputs:
     modalities: tuple
     seeds: tuple
     validated: bool = True
+    named: dict = field(default_factory=dict)  # the config's section `systems`
     folds: dict = field(default_factory=dict)  # protocol -> names of its splits
     splits: dict = field(default_factory=dict)  # protocol -> paths of its split files
     histories: list = field(default_factory=list)
@@ -66,12 +76,17 @@ class Inputs:
     def evaluations(self):
         return {protocol: self.root / "run/evaluation" / protocol for protocol in self.folds}
 
+    @property
+    def scenes(self):
+        return self.root / "run/evaluation/scenes.parquet"
+
     def evaluation(self, name="", protocol="session"):
         return self.root / "run/evaluation" / protocol / name
 
 
-def all_systems(modalities):
-    """Every system of a run with predictions: single, of all modalities, of a part of them, and with one substituted."""
+def all_systems(modalities, named=()):
+    """Every system of a run with predictions: single, of all modalities, of a part of them, with one substituted, and `named`
+    ones, as NAMED has them."""
     found = [System(f"{m}-{ENCODERS[m]}", "single", "", "argmax", (m,)) for m in modalities]
     for size in range(1, len(modalities) + 1):
         for names in combinations(modalities, size):
@@ -87,6 +102,8 @@ def all_systems(modalities):
         s for s in found if s.kind != "single" and len(s.modalities) == len(modalities) > 1 and s.classifier != "argmax"
     ]
     found += [System(f"{s.name}.no-{m}", "substituted", *s[2:5], m) for s in full for m in modalities]
+    for name, entry in dict(named).items():
+        found.append(System(name, "named", "", entry["kind"], tuple(m for m in ORDER if m in entry["encoders"])))
     return found
 
 

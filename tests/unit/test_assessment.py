@@ -8,11 +8,15 @@ import scipy.stats
 from evaluation_inputs import SYSTEMS, Run
 from fusion_inputs import CLASSES
 
-from emofuse.evaluation.assessment import AssessmentFiles, assess
+from emofuse.configuration.named import offline
+from emofuse.evaluation import statistics
+from emofuse.evaluation.assessment import AssessmentFiles, assess, contexts_table
+from emofuse.evaluation.scenes import compare_scenes
+from emofuse.fusion.systems import context_pairs, named
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_parquet, write_parquet
 
-NAMES = ("intervals", "comparisons", "groups", "calibration", "reliability")
+NAMES = ("intervals", "comparisons", "contexts", "groups", "calibration", "reliability")
 SESSIONS = (1, 2, 3)
 SINGLES = ["text-bert", "audio-wav2vec2", "video-videomae"]
 
@@ -176,3 +180,72 @@ def test_the_same_files_give_the_same_tables(run, tables):
     again = assessed(run, run.corpus.folder / "words.parquet")
     for name, table in tables.items():
         pd.testing.assert_frame_equal(again[name], table)
+
+
+def test_what_reads_more_of_a_dialog_is_held_against_what_reads_less():
+    entries = {f"context-{way}": {"kind": "context", "direction": way, "width": 8} for way in ("both", "none", "past")}
+    entries |= {"wider": {"kind": "context", "direction": "both", "width": 9}}
+    entries |= {f"window-{n}": {"kind": "window", "before": n, "after": 1 - n} for n in (0, 1)}
+    pairs = [("context-both", "context-none"), ("context-both", "context-past"), ("context-past", "context-none")]
+    assert context_pairs(entries) == pairs  # neither window reads all that the other does
+    encoders = {
+        "text": {"bert": {}, "ahead": {"context": {"before": 1, "after": 2}}, "past": {"context": {"after": 0}}}
+    }
+    later = {"systems": ["context-both", "wider", "window-0"], "encoders": {"text": ["ahead"]}}
+    assert offline({"systems": entries, "encoders": encoders}) == later
+
+    rng = np.random.default_rng(3)
+    dialogs = np.repeat([f"d{number:02}" for number in range(12)], 9)
+    sessions, truth = np.repeat(["1", "2"], 54), rng.integers(0, 2, 108)
+    skill = {"context-both": 0.95, "context-none": 0.5, "context-past": 0.7}
+    said = {name: np.where(rng.random((2, 108)) < of, truth, 1 - truth) for name, of in skill.items()}
+    systems = [named(name, "context", ("text",)) for name in said]
+    counts = statistics.count(dialogs, sessions, truth, np.stack(list(said.values())), 2)
+    table = contexts_table(counts, statistics.resample(counts, 400), systems, pairs, 400).to_pandas()
+    weights = statistics.draw_dialogs(sessions[::9], 400)[:, np.repeat(np.arange(12), 9)]
+    for first, second in pairs:
+        row = only(table, first=first, second=second, measure="wa")
+        gained = (said[first] == truth).mean(0) - (said[second] == truth).mean(0)  # of each turn, over seeds
+        assert row.difference == pytest.approx(gained.mean())
+        assert (row.low, row.high) == pytest.approx(tuple(np.quantile(weights @ gained / 108, [0.025, 0.975])))
+    of_wa = table[table.measure == "wa"]
+    assert sorted(of_wa.p_holm) == pytest.approx(np.maximum.accumulate(np.minimum(1, np.sort(of_wa.p) * [3, 2, 1])))
+    assert only(of_wa, first=pairs[0][0], second=pairs[0][1]).holds
+    assert contexts_table(counts, {}, systems, [], 400).num_rows == 0
+
+
+def test_knowing_the_scene_is_worth_what_the_same_turns_gain(tmp_path):
+    new, known = (Run(tmp_path / name, SESSIONS, seeds=(1, 7)) for name in ("new", "known"))
+    for key, guess in known.guess.items():
+        every = {"text-bert": 2, "audio-wav2vec2": 5}.get(
+            key[0], len(guess)
+        )  # turns of which it knows one in the other run
+        guess |= {turn: known.truth[turn] for turn in list(guess)[every - 1 :: every]}
+    output, pair = tmp_path / "scenes.parquet", ("text-bert", "audio-wav2vec2")
+    files = [(run.write(), run.splits) for run in (new, known)]
+    compare_scenes(*files, "late-sum-argmax", output, [pair], resamples=400)
+    table = read_parquet(output).to_pandas()
+    assert set(table.system) == {s.name for s in SYSTEMS if s.kind != "substituted"} | {
+        "majority",
+        "scenario",
+        "chosen",
+    }
+
+    right = {}
+    for name in pair:
+        for run in (new, known):
+            of = [np.equal(*on_test(run, name, seed)[:2]) for seed in run.seeds]
+            right[name, run is known] = np.mean(of, axis=0)
+    gained = {name: right[name, True] - right[name, False] for name in pair}
+    turns = np.array([turn for k in SESSIONS for turn in sorted(new.truth) if turn.startswith(f"Ses0{k}")])
+    dialogs, place = np.unique([turn[:-5] for turn in turns], return_inverse=True)
+    weights = statistics.draw_dialogs(np.array([name[:5] for name in dialogs]), 400)[:, place]
+    for less, values in (("", gained[pair[0]]), (pair[1], gained[pair[0]] - gained[pair[1]])):
+        row = only(table, system=pair[0], less=less, measure="wa")
+        assert row.difference == pytest.approx(values.mean()) and row.difference > 0.1
+        ends = np.quantile(weights @ values / weights.sum(axis=1), [0.025, 0.975])
+        assert (row.low, row.high) == pytest.approx(tuple(ends), abs=1e-9)
+
+    other = Run(tmp_path / "other", (1, 2), seeds=(1, 7))
+    with pytest.raises(EmofuseError, match="protocols do not test the same turns"):
+        compare_scenes(files[0], (other.write(), other.splits), "late-sum-argmax", output)

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from evaluation_inputs import ALONE, BY_NAME, SYSTEMS, Run
-from fusion_inputs import CLASSES
+from fusion_inputs import CLASSES, ENCODERS
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
 from emofuse.evaluation.choice import best, choose
 from emofuse.evaluation.folds import Fold
 from emofuse.evaluation.measures import measure
 from emofuse.evaluation.scores import ScoreFiles, evaluate
-from emofuse.fusion.systems import System, candidates, full_fusions
+from emofuse.fusion.systems import System, candidates, full_fusions, named
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, write_parquet
 
@@ -254,6 +254,9 @@ def test_a_subset_or_a_substitute_is_no_candidate(run, rule):
     assert chosen <= set(candidates(SYSTEMS) if rule == "validation" else full_fusions(SYSTEMS))
     # Single modalities; early and late fusion by sum, product and concatenation; two of argmax.
     assert len(candidates(SYSTEMS)) == 3 + 8
+    # A named system that reads motion has more modalities than any fusion, and is a candidate beside them.
+    motion = named("motion", "convolution", (*ENCODERS, "motion"))
+    assert candidates([*SYSTEMS, motion]) == [*candidates(SYSTEMS), motion]
 
 
 def test_the_scenario_baseline_says_the_majority_of_the_turns_scenario(run):

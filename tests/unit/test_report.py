@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from report_inputs import make_inputs
-from report_run import CLASSES, FACTS, NASTY, pooled, wa
+from report_run import CLASSES, FACTS, NAMED, NASTY, pooled, wa
 
 from emofuse.report import tables
 from emofuse.report.drawing import make_figures
@@ -153,6 +153,12 @@ def test_it_says_what_the_files_say(page, made):
     assert "3 of 5 sessions a fold. Most published figures train on four: compare" in page.plain
     assert "the session before the test session, cyclic" in page.plain
     assert "happiness (hap, exc): " in page.plain
+    alone, most = (wa(*pooled(made, name)) for name in ("scenario", "majority"))
+    assert (
+        f"without any clip, gives {alone:.1f} % WA (majority class: {most:.1f} %), and no fold tests a new scene"
+        in page.plain
+    )
+    assert "used live" not in page.plain and "scene.html" not in str(page.tags)
     assert "No speaker of a test part is in the training or validation part" in page.plain
     assert "9 problems, one by one" in page.plain
     assert "past the end of its video no clip 6" in page.plain
@@ -237,11 +243,20 @@ def test_it_says_which_differences_hold(page, made):
 
 def test_further_protocols_stand_beside_the_first(tmp_path):
     protocols = ("session", "speaker", "scenario", "scenario_control")
-    inputs = make_inputs(tmp_path / "in", turns_per_session=40, modalities=("text", "audio"), protocols=protocols)
-    page = report(inputs, tmp_path / "report.html", facts={**FACTS, "train_vectors": "in_sample"})
+    inputs = make_inputs(
+        tmp_path / "in", turns_per_session=40, modalities=("text", "audio"), protocols=protocols, named=NAMED
+    )
+    facts = {**FACTS, "train_vectors": "in_sample", "systems": NAMED}
+    facts["offline"] = {"systems": ["text-both"], "encoders": {"audio": ["wav2vec2"]}}
+    page = report(inputs, tmp_path / "report.html", facts=facts)
     targets = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(targets) == len(set(targets))
-    assert {attributes["href"][1:] for tag, attributes in page.tags if tag == "a"} <= set(targets)
+    links = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
+    assert {link for link in links if not link.startswith("#")} == {"scene.html"}
+    assert links - {"scene.html"} <= {f"#{target}" for target in targets}
+    assert {"named", "named-table", "contexts-table", "speaker-named-table", "scenario-contexts-table"} <= set(targets)
+    assert "text-both: kind context, direction both, encoders (text bert)" in page.plain
+    assert "The final system of 5 of 5 folds (" in page.plain and "cannot be used live" in page.plain
     assert {f"{p}-{t}-table" for p in protocols[1:] for t in ("headline", "intervals", "comparisons")} <= set(targets)
     assert "session, scenario, scenario control: 3 of 5 sessions a fold" in page.plain
     new, known = (wa(*pooled(inputs, "chosen", protocol=p)) for p in protocols[2:])

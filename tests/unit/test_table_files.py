@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from report_run import NAMED
 
 from emofuse.report.outputs import PAPER_TABLES, in_order, table_files, table_names, table_title
 from emofuse.runtime import kinds
@@ -34,6 +35,9 @@ def test_names_in_reading_order():
     assert table_names(EVERY, EVERY) == ["headline", *PAPER_TABLES, *measured]
     assert table_names(EVERY, ["video"], fold=True) == ["headline", "table3", "table4", "table5", "table6", "table7"]
     assert table_names(["audio"], fold=True) == ["headline", "table4", "table7"]
+    assert table_names(["audio"], systems={"one": NAMED["text-both"]})[4] == "named"
+    assert table_names(["audio"], systems=NAMED)[4:6] == ["named", "contexts"]
+    assert table_names(["audio"], fold=True, systems=NAMED) == ["headline", "table4", "table7"]
     assert [table_title(name) for name in ("table6", "headline")] == ["Table 6", "What beats what"]
 
 

@@ -1,18 +1,24 @@
 """Tables against numbers counted from the predictions themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from report_inputs import make_inputs
-from report_run import CLASSES, FACTS, all_systems, fused, pooled, recall, ua, wa
+from report_run import CLASSES, FACTS, NAMED, all_systems, fused, pooled, recall, ua, wa
 
 from emofuse.report.building import build_tables, make_tables
 from emofuse.report.card import comment_lines, protocol_card, run_card
 from emofuse.report.outputs import TABLE_FORMATS, headline_text, run_table_names, table_names
 from emofuse.report.protocols import make_protocols_table
+from emofuse.report.run import Run
+from emofuse.report.scene import make_scene
 from emofuse.report.sources import Sources
+from emofuse.report.systems import reach
 from emofuse.report.table import Table, escape_latex, to_csv, to_latex, to_markdown
 from emofuse.report.tables import subsets
+from emofuse.runtime.store import write_tsv
 
 FOLDS = [f"session{k}" for k in range(1, 6)]
 
@@ -29,8 +35,10 @@ def two_seeds(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def four_protocols(tmp_path_factory):
+    """Of a run that names systems."""
     protocols = ("session", "speaker", "scenario", "scenario_control")
-    return make_inputs(tmp_path_factory.mktemp("four"), modalities=("text", "audio"), protocols=protocols)
+    folder = tmp_path_factory.mktemp("four")
+    return make_inputs(folder, modalities=("text", "audio"), named=NAMED, protocols=protocols)
 
 
 def sources_of(inputs, **changes):
@@ -264,7 +272,7 @@ def test_the_ceiling_shows_annotators_beside_systems(made, tmp_path):
 def test_protocols_side_by_side(four_protocols, tmp_path):
     splits = [path for paths in four_protocols.splits.values() for path in paths]
     make_protocols_table(four_protocols.evaluations, tmp_path, run_card(FACTS, splits))
-    assert {path.stem for path in tmp_path.iterdir()} == set(run_table_names(four_protocols.evaluations))
+    assert {path.stem for path in tmp_path.iterdir()} == {"protocols"}
     assert run_table_names(["session"]) == []
     read = pd.read_csv(tmp_path / "protocols.csv", comment="#", index_col="Protocol")
     assert read["Folds"].tolist() == [5, 10, 15, 15]
@@ -276,6 +284,78 @@ def test_protocols_side_by_side(four_protocols, tmp_path):
     text = (tmp_path / "protocols.md").read_text(encoding="utf-8")
     assert "Trained on: session, scenario, scenario control: 3 of 5 sessions" in text
     assert "speaker: the test speaker's partner; validation and test part share 3 dialogs a fold" in text
+
+
+def test_named_systems_stand_beside_others_and_what_is_published(four_protocols, tmp_path):
+    references = tmp_path / "references.tsv"
+    rows = [
+        ("text-both", "A 2018", "76.1", "yes", "another split"),
+        ("text-alone", "B 2020", "99", "no", "no number, as"),
+    ]
+    names = ("system", "reference", "published_wa", "comparable", "note")
+    write_tsv(references, [dict(zip(names, row, strict=True)) for row in rows], names)
+    tables = tables_of(four_protocols, systems=NAMED, references=references)
+    shown = tables["named"].text()
+    assert shown.index.tolist() == [
+        ("text-alone", "recurrent network over the dialog: the turn alone", "text bert"),
+        ("text-both", "recurrent network over the dialog: the whole dialog", "text bert"),
+        ("motion-text-speech", "motion network: the turn alone", "text bert, speech mfcc, motion capture"),
+    ]
+    value = wa(*pooled(four_protocols, "text-both"))
+    assert shown.iloc[1]["WA"] == f"{value:.1f} [{value - 3.1:.1f}, {value + 2.9:.1f}]"
+    assert shown["Published WA"].tolist() == ["–", "76.10", "–"]
+    assert " than ours. text-both: A 2018, another split. text-alone: B 2020, no number, as." in tables["named"].caption
+    assert "Published WA" in to_csv(tables["named"])
+
+    gain = value - wa(*pooled(four_protocols, "text-alone"))
+    row = tables["contexts"].text().loc[("text-both", "text-alone"), "WA"]
+    assert row.tolist() == [f"{gain:.1f} [{gain - 2:.1f}, {gain + 3:.1f}]", "0.020", "0.040", "yes"]
+    assert set(NAMED) < set(tables["intervals"].values.index) and set(NAMED) < set(tables["calibration"].values.index)
+    # One that reads motion too has more modalities than any fusion: these are still shown.
+    assert "early-concat-svm" in tables["intervals"].values.index and not tables["table5"].values.empty
+
+    others = sources_of(four_protocols, systems=NAMED, references=references)
+    other = build_tables(replace(others, classes=[*CLASSES, "fru"]))["named"]
+    assert "Published WA" not in other.values and "Published" not in other.caption
+    reaches = [reach({"kind": "window", "before": b, "after": a}) for b, a in ((0, 0), (3, 0), (3, 1))]
+    assert reaches == ["the turn alone", "the turn, 3 before", "the turn, 3 before and 1 after"]
+
+
+def test_the_page_on_the_scene(four_protocols, tmp_path):
+    splits = [path for paths in four_protocols.splits.values() for path in paths]
+    run = Run("demo", "clean", "", FACTS | {"systems": NAMED})
+    make_scene(run, splits, four_protocols.evaluations, four_protocols.scenes, tmp_path / "scene.html")
+    both = ["protocols", "scene_systems", "scene_contexts"]
+    assert run_table_names(four_protocols.evaluations, NAMED) == both
+    assert run_table_names(four_protocols.evaluations) == both[:2]
+    read = {
+        name: pd.read_csv(tmp_path / f"tables/{name}.csv", comment="#", index_col=list(range(heads)))
+        for name, heads in (("scene_systems", 1), ("scene_contexts", 3))
+    }
+    systems = ["majority", "scenario", "text-bert", "audio-wav2vec2", *NAMED, "final system"]
+    assert read["scene_systems"].index.tolist() == systems
+
+    def of(system, protocol):
+        return wa(*pooled(four_protocols, system, protocol=protocol))
+
+    row = read["scene_systems"].loc["text-both"]
+    new, known = (of("text-both", protocol) for protocol in ("scenario", "scenario_control"))
+    assert row["WA Speaker"] == pytest.approx(of("text-both", "speaker"))
+    columns = ["WA Scenario low", "WA Scenario control", "WA Control less scenario", "WA Control less scenario high"]
+    assert row[columns].tolist() == pytest.approx([new - 3.1, known, known - new, known - new + 3])
+    gains = [of("text-both", p) - of("text-alone", p) for p in four_protocols.evaluations]
+    found = read["scene_contexts"]["WA Points"].xs("text-both", level=1)
+    assert found.tolist() == pytest.approx([*gains, gains[3] - gains[2]])
+
+    html = (tmp_path / "scene.html").read_text(encoding="utf-8")
+    new, known = of("chosen", "scenario"), of("chosen", "scenario_control")
+    assert (
+        f"The final system has {new:.1f} % WA where the play is new to it and {known:.1f} % where it is known" in html
+    )
+    assert f"worth {known - new:+.1f} points (95 % interval {known - new - 2:+.1f} to {known - new + 3:+.1f})" in html
+    assert f"changes WA by {gains[0]:+.1f} points, which holds, where scenes recur (session), and by" in html
+    assert "http" not in html.replace('http-equiv="Content-Security-Policy"', "")
+    assert len((tmp_path / "figures/scene.png").read_bytes()) > 1000
 
 
 def test_the_card_says_what_was_chosen_on_what(made):

@@ -1,6 +1,6 @@
 """Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and paper/."""
 
-from emofuse.configuration import meaning
+from emofuse.configuration import meaning, named
 from emofuse.report import outputs
 from emofuse.runtime import kinds
 
@@ -98,6 +98,8 @@ FACTS = {
     "final_system": config["final_system"],
     "classifiers": ordered(config["classifiers"]),
     "sessions": plan.sessions,
+    "systems": ordered(plan.systems),
+    "offline": named.offline(config),
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
         config["clips"]["crop"]
     ],
@@ -105,6 +107,7 @@ FACTS = {
 EVALUATIONS = {protocol: f"results/{plan.corpus}/{plan.run}/evaluation/{protocol}" for protocol in plan.protocols}
 # The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
 FIGURE_SPLIT = next(s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"])
+REFERENCES = [str(RESOURCES / "reference_numbers.tsv")] if plan.systems else []
 
 
 rule make_tables:
@@ -112,8 +115,12 @@ rule make_tables:
         splits=lambda w: split_files(plan.splits_of[w.protocol]),
         evaluation=once_chosen(lambda w: whole_evaluation(w.protocol)),
         selection=comparisons(COMPARED),
+        references=REFERENCES,
     output:
-        tables(f"results/{plan.corpus}/{plan.run}/tables/{{protocol}}", outputs.table_names(plan.modalities, COMPARED)),
+        tables(
+            f"results/{plan.corpus}/{plan.run}/tables/{{protocol}}",
+            outputs.table_names(plan.modalities, COMPARED, systems=plan.systems),
+        ),
     log:
         "results/<corpus>/<run>/logs/make_tables/{protocol}.log",
     conda:
@@ -136,6 +143,7 @@ use rule make_tables as make_fold_tables with:
         splits=["results/<corpus>/<run>/splits/{split}.parquet"],
         evaluation=once_chosen(lambda w: [path.format(split=w.split) for path in rules.evaluate_fold.output]),
         selection=[],
+        references=[],
     output:
         tables(
             f"results/{plan.corpus}/{plan.run}/folds/{{split}}/tables", outputs.table_names(plan.modalities, fold=True)
@@ -238,6 +246,7 @@ rule make_report:
         selection=comparisons(COMPARED),
         evaluations=[path for protocol in plan.protocols for path in whole_evaluation(protocol)],
         figures=[f"results/{plan.corpus}/{plan.run}/figures/{name}" for name in FIGURES],
+        references=REFERENCES,
     output:
         "results/<corpus>/<run>/report.html",
     log:

@@ -5,7 +5,7 @@ from emofuse.runtime.job import job
 with job(snakemake.log[0]):
     found, params = snakemake.input, snakemake.params
     make_report(
-        run=Run(params.corpus, params.run, params.notice, params.facts),
+        run=Run(params.corpus, params.run, params.notice, params.facts, next(iter(found.references), None)),
         corpus=Corpus(found.turns, list(found.problems)),
         splits=list(found.splits),
         encoders=Encoders(found.embeddings, found.trainings, list(found.selection)),

@@ -12,6 +12,8 @@ with job(snakemake.log[0]):
             classes=list(facts["classes"]),
             final_system=facts["final_system"],
             selection=list(snakemake.input.selection),
+            systems=facts["systems"],
+            references=next(iter(snakemake.input.references), None),
         ),
         folder=snakemake.params.folder,
         card=protocol_card(facts, list(snakemake.input.splits)),

@@ -50,6 +50,19 @@ def named_problems(config):
     return problems
 
 
+def offline(config):
+    """What reads turns after the one that it speaks of, and so works on recordings alone: {"systems": [names], "encoders":
+    {modality: [names]}}; a system that reads such an encoder is not named for that."""
+    later = {
+        modality: [name for name, settings in section.items() if (settings.get("context") or {}).get("after")]
+        for modality, section in config["encoders"].items()
+    }
+    return {
+        "systems": [name for name, entry in config["systems"].items() if systems.reads_later(entry)],
+        "encoders": {modality: names for modality, names in later.items() if names},
+    }
+
+
 def _kind_problems(key, entry, modalities):
     """What settings of an entry of `systems` do not go together, or with what it reads."""
     problems, width, heads = [], entry.get("width", []), entry.get("heads", 1)

@@ -144,6 +144,15 @@ def reach(entry):
     return tuple(ranks)
 
 
+def reads_later(entry):
+    """Whether an entry of the config's section `systems` reads turns after the one that it speaks of, as none can live."""
+    file = kinds.constants(MODELS)[entry["kind"]]
+    if "LATER" not in file:
+        return False
+    values, value = file["SETTINGS"][file["LATER"]].get("enum"), entry[file["LATER"]]
+    return value == values[-1] if values else value > 0
+
+
 def context_pairs(entries):
     """(more, less): names of entries {name: settings} that differ in nothing but how much of the dialog they read."""
 
@@ -173,6 +182,7 @@ def singles(known):
 
 
 def full_fusions(known):
-    """The early and late fusions of as many modalities as any of the `known` systems has, if that is two or more."""
-    most = max((len(system.modalities) for system in known), default=0)
-    return [s for s in known if s.kind in ("early", "late") and len(s.modalities) == most > 1]
+    """The early and late fusions of as many modalities as any of them has, if that is two or more."""
+    fusions = [system for system in known if system.kind in ("early", "late")]
+    most = max((len(system.modalities) for system in fusions), default=0)  # a named system may read motion, too
+    return [system for system in fusions if len(system.modalities) == most > 1]

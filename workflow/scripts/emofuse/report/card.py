@@ -47,7 +47,7 @@ IN_WORDS = (
         "leaks",
         "final_system",
     ),
-    *("classifiers", "sessions"),
+    *("classifiers", "sessions", "systems", "offline"),
 )
 
 

@@ -3,7 +3,7 @@
 import csv
 import re
 
-from emofuse.fusion.systems import COMBINED, LEARNERS
+from emofuse.fusion.systems import COMBINED, LEARNERS, context_pairs
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError
 
@@ -32,10 +32,18 @@ CLASS_TITLES = {
 }
 
 PROTOCOLS_TABLE = "protocols"  # compares the protocols of a run, so there is one for all, in tables/
+# Of the run, too: systems, and what context brings, where the scene is new to them and where it is not.
+SCENE_TABLES = {
+    "scene_systems": "Where scenes recur, and where they are new",
+    "scene_contexts": "What context brings there",
+}
+SCENE_FIGURE = "scene"
+NEW_SCENES, KNOWN_SCENES = SCENES = ("scenario", "scenario_control")  # the protocols that test the same turns
 TABLES_FOLDER = "report/tables"  # in the package: a file for each table
 # What a table may need to be made: two modalities at least; all folds of a protocol, with intervals and whatever else is
-# measured over them; encoders that were compared.
-NEEDS = ("fusion", "folds", "comparison")
+# measured over them; encoders that were compared; systems that the config names; two of these that differ in nothing but how
+# much of the dialog they read.
+NEEDS = ("fusion", "folds", "comparison", "named", "contexts")
 
 
 def table_files():
@@ -43,7 +51,7 @@ def table_files():
 
     Raises EmofuseError for a file whose constants are not as they are to be.
     """
-    files, seen = kinds.constants(TABLES_FOLDER), {PROTOCOLS_TABLE}
+    files, seen = kinds.constants(TABLES_FOLDER), {PROTOCOLS_TABLE, *SCENE_TABLES}
     for file, found in files.items():
         where = f"{TABLES_FOLDER}/{file}.py"
         if not {"TABLES", "NEEDS"} <= set(found):
@@ -57,21 +65,33 @@ def table_files():
     return files
 
 
-def table_names(modalities, compared=(), fold=False):
+def table_names(modalities, compared=(), fold=False, systems=None):
     """Names of the tables of one protocol, in reading order.
 
     compared: the modalities whose encoders were compared on one fold; each of tables 1 to 3 needs its own. fold: whether
-    they are of a single fold, of which there are scores and nothing else.
+    they are of a single fold, of which there are scores and nothing else. systems: the config's section `systems`.
     """
     met = {"fusion": len(list(modalities)) > 1, "folds": not fold, "comparison": bool(list(compared))}
+    met |= {"named": bool(systems), "contexts": bool(context_pairs(systems or {}))}
     absent = [name for modality, name in SELECTION_TABLES.items() if modality not in compared]
     files = [found for found in table_files().values() if all(met[need] for need in found["NEEDS"])]
     return [name for found in files for name in found["TABLES"] if name not in absent]
 
 
-def run_table_names(protocols):
+def compares_scenes(protocols):
+    """Whether a run of these protocols can tell what knowing the scene is worth."""
+    return set(SCENES) <= set(protocols)
+
+
+def scene_table_names(systems):
+    """Names of the tables of the page on the scene. systems: the config's section `systems`."""
+    return [name for name in SCENE_TABLES if name != "scene_contexts" or context_pairs(systems)]
+
+
+def run_table_names(protocols, systems=None):
     """Names of the tables of a whole run, beside the folders of its protocols: none where there is one protocol."""
-    return [PROTOCOLS_TABLE] if len(list(protocols)) > 1 else []
+    names = [PROTOCOLS_TABLE] if len(list(protocols)) > 1 else []
+    return names + (scene_table_names(systems or {}) if compares_scenes(protocols) else [])
 
 
 def figure_names(modalities, trained=MODALITY_TITLES):

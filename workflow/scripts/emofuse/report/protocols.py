@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emofuse.report.outputs import PROTOCOLS_TABLE, protocol_title
+from emofuse.report.outputs import PROTOCOLS_TABLE, compares_scenes, protocol_title
 from emofuse.report.sources import read_frame, read_test
 from emofuse.report.systems import fold_names, short_title, shown_systems
 from emofuse.report.table import Table, write_table
@@ -20,7 +20,8 @@ def protocols_table(evaluations):
     rows = {column: [] for column in ("value", "seed_sd", "low", "high")}
     for folder in evaluations.values():
         scores = read_test(folder, "scores")
-        wa = read_frame(folder, "intervals").query("measure == 'wa'").set_index("system")[list(rows)].mul(100)
+        wa = read_frame(folder, "intervals").query("measure == 'wa' and kind != 'named'")
+        wa = wa.set_index("system")[list(rows)].mul(100)
         titles = {system: short_title(system).capitalize() for system in shown_systems(wa.index)}
         n = scores.loc[(scores["split"] == "pooled") & (scores["system"] == "chosen"), "n"].max()
         sizes = {"Folds": len(fold_names(scores)), "Test turns": n}
@@ -36,7 +37,7 @@ def protocols_table(evaluations):
         "The same systems under each protocol: WA in percent on the test turns of all folds; of the final system with "
         "its 95 % interval by bootstrap over dialogs within sessions."
     )
-    if {"scenario", "scenario_control"} <= set(evaluations):
+    if compares_scenes(evaluations):
         caption += (
             " Scenario control tests the turns of scenario with as much training: their difference is what knowing "
             "the plays is worth."

@@ -12,6 +12,7 @@ from emofuse.report.outputs import (
     PAPER_TABLES,
     TABLE_FORMATS,
     class_title,
+    compares_scenes,
     protocol_title,
     table_title,
 )
@@ -65,7 +66,9 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
     stores = [read_metadata(path) for path in encoders.embeddings]
     modalities = [m for m in MODALITY_TITLES if m in {store["modality"] for store in stores}]
     sources = {
-        protocol: Sources(folder, modalities, run.classes, facts["final_system"], encoders.selection)
+        protocol: Sources(
+            folder, modalities, run.classes, facts["final_system"], encoders.selection, facts["systems"], run.references
+        )
         for protocol, folder in evaluations.items()
     }
     folds = {protocol: read_folds(paths) for protocol, paths in by_protocol(splits).items()}
@@ -90,10 +93,11 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
         first=first,
         side_by_side=page_table(protocols_table(evaluations)) if further else None,
         further=further,
+        scene=compares_scenes(evaluations),
         paper_tables=PAPER_TABLES,
         table_formats=TABLE_FORMATS,
         sections=figure_sections(figures.folder, modalities, facts["trained"], figures.pca_split, watched),
-        setup=setup(models, turns, run.class_of, sources[primary].scores, choices),
+        setup=setup(models, turns, run, sources[primary].scores, choices),
         parts={protocol_title(name): parts_table(of_protocol, run.classes) for name, of_protocol in folds.items()},
         classes=[class_title(name) for name in run.classes],
         left_out=left_out,

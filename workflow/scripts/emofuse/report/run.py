@@ -8,13 +8,14 @@ class Run:
     """Names and config of a run.
 
     notice: a warning shown above everything, or ''. facts: what the config says and the files do not, as for
-    `card.protocol_card`.
+    `card.protocol_card`. references: resources/reference_numbers.tsv, where the config names systems.
     """
 
     corpus: str
     name: str
     notice: str
     facts: dict
+    references: str | None = None
 
     @property
     def classes(self):

@@ -24,7 +24,8 @@ def by_measure(intervals, column):
 
 def trained(scores):
     """The pooled rows of systems with a trained classifier: early, late and substituted ones."""
-    return scores[(scores["split"] == "pooled") & ~scores["classifier"].isin(["", "argmax"])]
+    fused = scores["kind"].isin(["early", "late", "substituted"]) & (scores["classifier"] != "argmax")
+    return scores[(scores["split"] == "pooled") & fused]
 
 
 def tested_turns(scores):

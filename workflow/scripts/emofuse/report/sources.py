@@ -1,7 +1,7 @@
 """What the tables of a protocol are made from, read once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,8 @@ class Sources:
 
     evaluation: the folder evaluation/<protocol>; or that of a fold, which holds scores and nothing else. classes: class names
     in the order of the rows. final_system: 'validation', 'validation_wa', 'test', or the system that the config names.
-    selection: the paths of selection/<modality>.parquet, none where encoders were not compared.
+    selection: the paths of selection/<modality>.parquet, none where encoders were not compared. systems: the config's section
+    `systems`. references: resources/reference_numbers.tsv, where there are such.
     """
 
     evaluation: str | Path
@@ -25,11 +26,13 @@ class Sources:
     classes: Sequence[str]
     final_system: str = "validation"
     selection: Sequence[str | Path] = ()
+    systems: dict = field(default_factory=dict)
+    references: str | Path | None = None
 
     @property
     def names(self):
         """The names of the tables that can be made from these, in reading order."""
-        return table_names(self.modalities, self.compared, fold=self.intervals is None)
+        return table_names(self.modalities, self.compared, fold=self.intervals is None, systems=self.systems)
 
     @property
     def compared(self):
@@ -56,6 +59,11 @@ class Sources:
     def comparisons(self):
         """The declared family of comparisons with the final system."""
         return read_frame(self.evaluation, "comparisons")
+
+    @cached_property
+    def contexts(self):
+        """Named systems that differ in how much of the dialog they read, compared."""
+        return read_frame(self.evaluation, "contexts")
 
     @cached_property
     def chosen(self):

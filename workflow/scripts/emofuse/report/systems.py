@@ -2,9 +2,12 @@
 
 import re
 
+from emofuse.fusion.systems import MODELS
 from emofuse.report.outputs import MODALITY_TITLES
+from emofuse.runtime import kinds
 
 MEASURES = {"wa": "WA", "ua": "UA", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1"}
+REACHES = {"none": "the turn alone", "past": "the turn and what came before", "both": "the whole dialog"}
 BASELINES = {
     "majority": "baseline: the most frequent class",
     "scenario": "baseline: the scenario's most frequent class",
@@ -12,14 +15,13 @@ BASELINES = {
 
 
 def main_systems(scores):
-    """The rows of baselines, single modalities, fusions of all modalities and the final system.
+    """The rows of baselines, single modalities, fusions of all modalities, systems that the config names and the final one.
 
-    Not those of a part of the modalities, nor those that meet turns without one.
+    Not those of a part of the modalities, but for named ones, nor those that meet turns without one.
     """
-    everything = max(scores["modalities"], key=lambda names: names.count(","))
-    parts = scores["kind"].isin(["early", "late"]) & (
-        (scores["modalities"] != everything) | (scores["combination"] == "")
-    )
+    fused = scores["kind"].isin(["early", "late"])
+    everything = max(scores.loc[fused, "modalities"], key=lambda names: names.count(","), default="")
+    parts = fused & ((scores["modalities"] != everything) | (scores["combination"] == ""))
     return scores[~parts & (scores["kind"] != "substituted")]
 
 
@@ -37,10 +39,24 @@ def fold_names(scores):
 
 
 def shown_systems(systems):
-    """Those of some systems that every table shows, in its order: baselines, single modalities, the final system."""
+    """Those of some systems that every table shows, in its order: baselines, single modalities, the final system.
+
+    None of the `systems` is one that the config names, for these may have any name.
+    """
     found = set(systems)
     singles = {system for system in found if "." not in system and system.split("-")[0] in MODALITY_TITLES}
     return [*(b for b in BASELINES if b in found), *sorted(singles, key=modality_rank), *({"chosen"} & found)]
+
+
+def reach(entry):
+    """How much of the dialog an entry of the config's section `systems` reads, in words: 'the turn, 3 before and 1 after'."""
+    said = []
+    for key in kinds.constants(MODELS)[entry["kind"]].get("REACH", ()):
+        value = entry[key]
+        if isinstance(value, str):
+            return REACHES.get(value, f"{key} {value}")
+        said += [f"{value} {key}"] if value else []
+    return f"the turn, {' and '.join(said)}" if said else REACHES["none"]
 
 
 def system_title(system):

@@ -14,6 +14,7 @@ READS = "vectors"
 REACH = (
     "direction",
 )  # the settings that say how much of the dialog it reads: the later value, or the larger, the more
+LATER = "direction"  # the one by which it reads later turns: with its last value, or any number above 0
 TRAINS = {"learning_rate": 1e-3, "dropout": 0.5, "batch_size": 4, "epochs": 60, "patience": 6}
 SETTINGS = {
     "direction": {

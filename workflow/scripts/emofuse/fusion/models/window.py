@@ -12,6 +12,7 @@ TITLE = "support vector machine"
 SENTENCE = "A support vector machine on a turn's vectors, beside those of the turns before and after it."
 READS = "vectors"
 REACH = ("before", "after")
+LATER = "after"
 DECISION_VALUES = True
 CLASSIFIER = "svm"
 SETTINGS = {

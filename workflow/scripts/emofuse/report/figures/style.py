@@ -7,7 +7,11 @@ from emofuse.report.outputs import class_title
 # The paper's colours; classes that it does not have take the next of the others.
 CLASS_COLOURS = {"anger": "#cf3b38", "happiness": "#f2c037", "neutral": "#3f78bd", "sadness": "#3c9a5f"}
 OTHER_COLOURS = ("#8a5bb0", "#e0803a", "#3aa6a6", "#c968a4", "#8a6a4f", "#7d8590", "#a3b13c")
-KIND_COLOURS = {"baseline": "#777777", "single": "#3f78bd", "early": "#c4622d", "late": "#8a5bb0", "chosen": "#111111"}
+KIND_COLOURS = {
+    **{"baseline": "#777777", "single": "#3f78bd", "named": "#2a7f6f"},
+    **{"early": "#c4622d", "late": "#8a5bb0", "chosen": "#111111"},
+}
+PROTOCOL_COLOURS = {"session": "#3f78bd", "speaker": "#8a5bb0", "scenario": "#c4622d", "scenario_control": "#2a7f6f"}
 STYLE = {
     "svg.hashsalt": "emofuse",  # else ids in the SVG differ from run to run
     "font.family": "DejaVu Sans",  # comes with matplotlib, so the same everywhere

@@ -17,7 +17,7 @@ def draw_systems(scores):
         axes.plot([values.min(), values.max()], [height, height], color=colour, alpha=0.25, linewidth=1.2)
         axes.plot(values, np.full(len(values), height), "|", color=colour, alpha=0.55, markersize=6)
 
-    return _draw_systems(ranked(scores), ("chosen", "early", "late", "single", "baseline"), ticks)
+    return _draw_systems(ranked(scores), ("chosen", "named", "early", "late", "single", "baseline"), ticks)
 
 
 def draw_intervals(scores, intervals):
@@ -27,7 +27,7 @@ def draw_intervals(scores, intervals):
     def interval(axes, measure, row, height):
         axes.plot(ends.loc[row.system, measure], [height, height], color=KIND_COLOURS[row.kind], linewidth=1.6)
 
-    return _draw_systems(ranked(scores), ("chosen", "single", "baseline", "early", "late"), interval)
+    return _draw_systems(ranked(scores), ("chosen", "single", "baseline", "named", "early", "late"), interval)
 
 
 def _draw_systems(order, kinds, draw_spread):

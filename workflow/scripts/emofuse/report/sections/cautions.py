@@ -1,7 +1,8 @@
 """How far the numbers of the first protocol can be trusted: cautions, each a pair (short, long), from the run's own files."""
 
 from emofuse.fusion.systems import ON_VALIDATION
-from emofuse.report.outputs import split_title
+from emofuse.report.outputs import KNOWN_SCENES, NEW_SCENES, compares_scenes, split_title
+from emofuse.report.sections.findings import listed
 from emofuse.report.systems import ranked
 
 
@@ -11,13 +12,15 @@ def cautions(run, findings, sources, folds, turns, left_out, choices):
     findings: of `findings.find`. sources: {protocol: Sources}, the first protocol first. folds: its folds, as of
     `card.read_folds`. turns: the corpus' turns. left_out: of `data.turns_left_out`. choices: of `setup.read_choices`.
     """
-    groups = next(iter(sources.values())).groups
+    first = next(iter(sources.values()))
+    groups = first.groups
     final = groups[groups["system"] == "chosen"].assign(wa=lambda frame: 100 * frame["wa"])
     said = [
         _chance(findings),
         _speakers(final, folds),
         _scripts(findings, sources, turns[turns["label"].isin(run.class_of)]),
         _words(final),
+        _offline(run.facts["offline"], first),
         _choice(run.facts["final_system"]),
         *map(_encoder, choices),
         _vectors(run.facts["train_vectors"], findings),
@@ -72,13 +75,44 @@ def _scripts(findings, sources, labelled):
         f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session plays "
         f"too. The scenario alone, without any clip, gives {findings['scenario']['wa']:.1f} % WA"
     )
-    if {"scenario", "scenario_control"} <= set(sources):
+    if compares_scenes(sources):
         unknown, control = (
             100 * ranked(sources[name].scores).set_index("system").loc["chosen", "wa"]
-            for name in ("scenario", "scenario_control")
+            for name in (NEW_SCENES, KNOWN_SCENES)
         )
         known += f"; the final system has {unknown:.1f} % where the play is new, and {control:.1f} % where it is not"
-    return "Scripts", f"{known}."
+        return "Scripts", f"{known}."
+    lacking = (
+        "no fold tests a new scene"
+        if NEW_SCENES not in sources
+        else "no fold tests these turns with their scenes in training"
+    )
+    return "Scripts", (
+        f"{known} (majority class: {findings['majority']['wa']:.1f} %), and {lacking}: how much of the final system's "
+        f"{findings['final']['wa']:.1f} % is recognising the scene cannot be told from this run (set protocols: [session, "
+        f"{NEW_SCENES}, {KNOWN_SCENES}])."
+    )
+
+
+def _offline(offline, sources):
+    """Which final systems read later turns; offline: of `configuration.named.offline`."""
+    encoders = sources.scores.drop_duplicates("system").set_index("system")[["modalities", "encoders"]]
+
+    def later(system):
+        pairs = zip(*(encoders.loc[system, column].split(", ") for column in encoders), strict=True)
+        return system in offline["systems"] or any(name in offline["encoders"].get(of, []) for of, name in pairs)
+
+    final = [row["system"] for row in sources.chosen]
+    reading = [system for system in final if later(system)]
+    if not reading:
+        return None
+    names, of = listed(list(dict.fromkeys(reading))), f"{len(reading)} of {len(final)} folds"
+    if len({row["seed"] for row in sources.chosen}) > 1:
+        of += " and seeds"
+    return "Recordings", (
+        f"The final system of {of} ({names}) reads turns that come after the one in question, so it works on "
+        "recordings and cannot be used live."
+    )
 
 
 def _words(final):

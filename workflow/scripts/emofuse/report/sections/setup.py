@@ -11,11 +11,11 @@ from emofuse.splits.parts import CHOICE_PARTS, PARTS
 PART_TITLES = {"train": "training", "val": "validation", "test": "test", "held": "held out"}
 
 
-def setup(models, turns, class_of, scores, choices):
-    """What the numbers were made from and with, [(name, [lines])]: turns, encoders, ways of fusing."""
-    labelled = turns[turns["label"].isin(class_of)]
+def setup(models, turns, run, scores, choices):
+    """What the numbers were made from and with, [(name, [lines])]: turns, encoders, ways of fusing, named systems."""
+    labelled = turns[turns["label"].isin(run.class_of)]
     hours = (labelled["end_s"] - labelled["start_s"]).sum() / 3600
-    rest = turns.loc[~turns["label"].isin(class_of), "label"].value_counts()
+    rest = turns.loc[~turns["label"].isin(run.class_of), "label"].value_counts()
     lines = [
         (
             "Turns",
@@ -42,9 +42,10 @@ def setup(models, turns, class_of, scores, choices):
                 [f"WA on the {made['on']} part of {made['split']}: {compared}"],
             )
         )
-    trained = in_order(classifier_titles(), scores["classifier"].unique())
+    fused = scores[scores["kind"].isin(["early", "late"])]
+    trained = in_order(classifier_titles(), fused["classifier"].unique())
     trained.pop("argmax", None)
-    combined = in_order(combination_titles(), scores["combination"].unique())
+    combined = in_order(combination_titles(), fused["combination"].unique())
     if combined:
         fusion = [
             f"early (scaled vectors) and late (softmax outputs), by {', '.join(combined.values())}; "
@@ -52,6 +53,8 @@ def setup(models, turns, class_of, scores, choices):
             "late sum and product also by the plain argmax",
         ]
         lines.append(("Fusion", fusion))
+    if run.facts["systems"]:
+        lines.append(("Named systems", [f"{name}: {settings_text(of)}" for name, of in run.facts["systems"].items()]))
     return lines
 
 

@@ -13,9 +13,10 @@ NEEDS = ("folds",)
 
 
 def make(name, sources):
-    """Expected calibration error and Brier score before and after calibration: single modalities, final system, fusions."""
+    """Expected calibration error and Brier score before and after calibration: single modalities, final system, others."""
     calibration, order = sources.calibration, ranked(sources.scores)
-    rows = [*shown_systems(order["system"]), *order[order["kind"].isin(["early", "late"])]["system"]]
+    others = order[order["kind"].isin(["early", "late", "named"])]["system"]
+    rows = [*shown_systems(order.loc[order["kind"] != "named", "system"]), *others]
     rows = [system for system in rows if system in set(calibration["system"])]
     wide = calibration.pivot(index="system", columns="when", values=["ece", "brier"])
     titles = {"ece": "ECE (%)", "brier": "Brier score"}

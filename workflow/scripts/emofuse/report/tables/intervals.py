@@ -13,10 +13,10 @@ NEEDS = ("folds",)
 
 
 def make(name, sources):
-    """WA and UA of baselines, single modalities, final system and the other fusions, with both kinds of interval."""
+    """WA and UA of baselines, single modalities, final system, named systems and other fusions, with both kinds of interval."""
     order = ranked(sources.scores)
-    fusions = order[order["kind"].isin(["early", "late"])]["system"]
-    rows = [*shown_systems(order["system"]), *fusions]
+    others = order[order["kind"].isin(["early", "late", "named"])]["system"]
+    rows = [*shown_systems(order.loc[order["kind"] != "named", "system"]), *others]
     columns = ("value", "low", "high", "fold_low", "fold_high", "seed_sd")
     wide = {column: by_measure(sources.intervals, column) for column in columns}
     middle = (wide["fold_low"] + wide["fold_high"]) / 2  # a t interval lies around the mean of the folds
