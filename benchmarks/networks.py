@@ -82,7 +82,7 @@ def measure(name, entry, threads):
     settings = (
         defaults | {"members": 3} | {key: value for key, value in entry.items() if key not in ("kind", "encoders")}
     )
-    settings |= {"C": 3.0} if "C" in settings else {}
+    settings |= {key: value for key, value in {"C": 3.0, "weight": 0.3}.items() if key in settings}
     turns = make_turns(np.random.default_rng(0), module.READS == "sequences")
     wanted = entry.get("encoders") or dict.fromkeys(("text", "audio", "video"))
     for of in (turns.vectors, turns.steps, turns.there):

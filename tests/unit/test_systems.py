@@ -40,7 +40,7 @@ FORMS = [
     ("attention", {"read_out": "start", "pairs": [["text", "motion"], ["motion", "text"]]}),
     ("levels", {}),
     ("convolution", {}),
-    ("window", {"before": 2, "after": 1, "C": 1.0}),
+    ("window", {"before": 2, "after": 1, "weight": 0.5, "C": 1.0}),
 ]
 
 
@@ -185,7 +185,7 @@ def test_a_test_dialog_in_training_is_refused(kind):
     parts = turns.parts.copy()
     parts[np.flatnonzero(turns.dialogs == "Ses03F_impro02")[:2]] = "train"
     with pytest.raises(EmofuseError, match=r"Leak: session3.*Ses03F_impro02"):
-        trained(replace(turns, parts=parts), kind, {"C": 1.0} if kind == "window" else {})
+        trained(replace(turns, parts=parts), kind, {"C": 1.0, "weight": 1.0} if kind == "window" else {})
 
 
 def test_the_epoch_with_the_least_validation_loss_is_kept():
@@ -223,12 +223,12 @@ def test_window_by_hand():
         cells = [x["text"][row], x["audio"][row]]
         for other in (row - 2, row - 1, row + 1):
             inside = 0 <= other < len(turns.ids) and turns.dialogs[other] == dialog
-            cells += [x[m][other] if inside else np.zeros(5) for m in ("text", "audio")]
+            cells += [0.5 * x[m][other] if inside else np.zeros(5) for m in ("text", "audio")]
             cells.append([float(inside and turns.speakers[other] == turns.speakers[row])])
         rows.append(np.concatenate(cells))
     rows = np.array(rows)
     machine = SVC(C=1.0, decision_function_shape="ovr").fit(rows[learned], turns.labels[learned])
-    said = trained(turns, "window", {"before": 2, "after": 1, "C": 1.0}).ask(np.arange(len(rows)))
+    said = trained(turns, "window", {"before": 2, "after": 1, "weight": 0.5, "C": 1.0}).ask(np.arange(len(rows)))
     np.testing.assert_allclose(said, machine.decision_function(rows), atol=2e-3)  # scaled in float32
 
 
@@ -293,7 +293,7 @@ def test_sequences_are_read_by_turn(corpus):
 @pytest.mark.parametrize("kind", ["context", "window"])
 def test_the_file_is_like_those_of_classifiers(corpus, kind):
     without = {corpus.turns[corpus.session.index(2)]: "audio: past_end", corpus.turns[0]: "audio: missing"}
-    listed = {"width": [4, 8]} if kind == "context" else {"C": [0.1, 1.0]}
+    listed = {"width": [4, 8]} if kind == "context" else {"C": [0.1, 1.0], "weight": 1.0}
     path = train(corpus, kind, listed, without=without)
     frames, classes = read_splits([corpus.folder / "splits/session3.parquet"])
     folds, encoders = read_predictions([path], frames, classes, probabilities=True)
@@ -311,7 +311,7 @@ def test_the_file_is_like_those_of_classifiers(corpus, kind):
     assert json.loads(metadata["left_out"]) == without
     assert metadata["train_vectors"] == "in_sample"
     [said] = json.loads(metadata["systems"])
-    [key] = listed
+    key = next(iter(listed))
     assert said["settings"][key] in listed[key]
     assert path.read_bytes() == train(corpus, kind, listed, without=without, name="again").read_bytes()
 
@@ -367,7 +367,7 @@ def test_cross_fitted_encoders_each_have_a_system_of_their_own(corpus, kind):
         )
     stores, trainings, split = corpus.write_source(3)
     own = Source({m: stores[m] for m in ("text", "audio")}, {m: trainings[m] for m in ("text", "audio")}, split)
-    path = train(corpus, kind, {"C": 1.0} if kind == "window" else {}, source=own, folds=folds)
+    path = train(corpus, kind, {"C": 1.0, "weight": 1.0} if kind == "window" else {}, source=own, folds=folds)
     assert len(json.loads(read_metadata(path)["training"])) == 3
     rows = read_parquet(path).to_pandas()
     scores = rows[[f"score_{name}" for name in CLASSES]].to_numpy()

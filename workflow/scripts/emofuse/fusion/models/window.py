@@ -30,6 +30,14 @@ SETTINGS = {
         "default": 0,
         "description": "Turns after it, with which it works on recordings only.",
     },
+    "weight": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "maximum": 1,
+        "default": [0.1, 0.3, 1.0],
+        "description": "What the numbers of those turns are multiplied with, for several turns drown one.",
+        "listed": True,
+    },
     "C": {
         "type": "number",
         "exclusiveMinimum": 0,
@@ -62,7 +70,8 @@ def train(task):
         there = (other >= 0) & (other < len(turns.ids))
         other = np.clip(other, 0, len(turns.ids) - 1)
         there &= turns.dialogs[other] == turns.dialogs
-        blocks |= {f"{m}{distance:+d}": np.where(there[:, None], x[other], 0) for m, x in vectors.items()}
+        weight = np.where(there, settings["weight"], 0)[:, None]
+        blocks |= {f"{m}{distance:+d}": weight * x[other] for m, x in vectors.items()}
         blocks[f"own{distance:+d}"] = (there & (turns.speakers[other] == turns.speakers))[:, None].astype(np.float64)
     blocks = {m: x.astype(np.float64) for m, x in blocks.items()}
     rows = np.flatnonzero(task.learned)
