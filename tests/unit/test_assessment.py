@@ -21,10 +21,10 @@ SESSIONS = (1, 2, 3)
 SINGLES = ["text-bert", "audio-wav2vec2", "video-videomae"]
 
 
-def assessed(run, words=None, final_system="validation", resamples=500):
-    """Assess a Run: its five tables as DataFrames by name."""
+def assessed(run, words=None, final_system="validation", resamples=500, **options):
+    """Assess a Run: its tables as DataFrames by name."""
     outputs = {name: run.corpus.folder / f"assessment/{name}.parquet" for name in NAMES}
-    assess(run.write(), run.splits, words, final_system, AssessmentFiles(**outputs), resamples=resamples)
+    assess(run.write(), run.splits, words, final_system, AssessmentFiles(**outputs), resamples=resamples, **options)
     return {name: read_parquet(path).to_pandas() for name, path in outputs.items()}
 
 
@@ -111,6 +111,19 @@ def test_other_fusions_are_chosen_on_validation(run, tables):
         row = only(tables["comparisons"], second=second, measure="wa")
         assert row.difference == pytest.approx(final - np.mean(hits))
         assert row.low <= row.difference <= row.high
+
+
+def test_what_motion_shows_is_a_group_of_its_own(run, tables):
+    turns = run.corpus.turns
+    shows = {turn: "speaker" if number % 2 else "listener" for number, turn in enumerate(turns) if number % 5}
+    motion = run.corpus.folder / "motion.parquet"
+    write_parquet(motion, pa.table({"turn_id": list(shows), "shows": list(shows.values())}))
+    groups = assessed(run, resamples=20, motion=motion)["groups"].query("grouping == 'motion'")
+    assert set(groups.system) == {"majority", "scenario"}, "and systems that read motion, of which there is none"
+    tested = [turn for k in run.sessions for turn, part in run.corpus.parts(k).items() if part == "test"]
+    for group in ("speaker", "listener"):
+        row = only(groups, group=group, system="majority")
+        assert row.n == sum(shows.get(turn) == group for turn in tested) > 0
 
 
 def test_groups(run, tables):

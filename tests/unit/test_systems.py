@@ -418,6 +418,7 @@ def test_pairs_that_differ_in_reach_alone_are_compared():
 MISTAKES = [
     ({"svm": {"kind": "context"}}, {}, "systems.svm: the name stands for another system or classifier"),
     ({"chosen": {"kind": "context"}}, {}, "systems.chosen: the name stands"),
+    ({"text-rnn": {"kind": "context"}}, {}, "systems.text-rnn: names that begin with a modality"),
     (
         {"a": {"kind": "context", "encoders": {"text": "brt"}}},
         {},

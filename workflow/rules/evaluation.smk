@@ -9,6 +9,12 @@ def predictions(splits):
     return expand(PREDICTIONS, classifier=plan.predicted, split=splits, seed=plan.seeds)
 
 
+def motion_read():
+    """The sequences of motion that named systems read."""
+    names = [entry["encoders"]["motion"] for entry in plan.systems.values() if "motion" in entry["encoders"]]
+    return [f"results/<corpus>/<run>/sequences/motion/{name}/frozen.parquet" for name in dict.fromkeys(names)]
+
+
 rule evaluate:
     input:
         splits=lambda w: split_files(plan.splits_of[w.protocol]),
@@ -56,6 +62,7 @@ rule assess:
         splits=lambda w: split_files(plan.splits_of[w.protocol]),
         predictions=once_chosen(lambda w: predictions(plan.splits_of[w.protocol])),
         words="results/<corpus>/words.parquet" if "text" in plan.modalities else [],
+        motion=motion_read()[:1],
     output:
         intervals="results/<corpus>/<run>/evaluation/{protocol}/intervals.parquet",
         comparisons="results/<corpus>/<run>/evaluation/{protocol}/comparisons.parquet",

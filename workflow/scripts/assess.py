@@ -8,5 +8,6 @@ with job(snakemake.log[0]):
         words=snakemake.input.words or None,
         final_system=snakemake.params.final_system,
         pairs=[tuple(pair) for pair in snakemake.params.pairs],
+        motion=next(iter(snakemake.input.motion), None),
         files=AssessmentFiles(**dict(snakemake.output.items())),
     )

@@ -14,34 +14,13 @@ def named_problems(config):
     taken |= {*systems.ON_VALIDATION, "argmax", "test"}
     problems = []
     for name, entry in config["systems"].items():
-        key, reads = f"systems.{name}", kinds.constants(systems.MODELS)[entry["kind"]]["READS"]
+        key = f"systems.{name}"
         if name in taken:
             problems.append(f"{key}: the name stands for another system or classifier; rename it")
-        for modality, encoder in encoders_of(config, name).items():
-            known = config["encoders"].get(modality, {})
-            if isinstance(encoder, dict) or (encoder not in known and not entry["encoders"]):
-                if isinstance(encoder, dict) and reads == "sequences":
-                    problems.append(
-                        f"{key}.encoders: name those whose sequences it reads; fusion.{modality} is chosen later"
-                    )
-                continue
-            where = f"{key}.encoders.{modality}"
-            if encoder not in known:
-                remedy = nearest(encoder, known) or f"known ones: {', '.join(sorted(known)) or 'none'}"
-                problems.append(f"{where}: there is no encoder '{encoder}' under encoders.{modality} ({remedy})")
-            elif modality != "motion" and modality not in config["fusion"]:
-                problems.append(f"{where}: there is no {modality} in fusion, so the run has no clips of it")
-            elif reads == "sequences" and not (known[encoder].get("sequences") or modality == "motion"):
-                told = "{rate: 10}" if modality == "audio" else "true"
-                remedy = f"set encoders.{modality}.{encoder}.sequences: {told}"
-                problems.append(f"{where}: '{entry['kind']}' reads sequences; {remedy}")
-            elif reads == "vectors" and modality == "motion":
-                problems.append(f"{where}: '{entry['kind']}' reads vectors, and motion has none, only steps")
-            elif not is_frozen(known[encoder]) and config["train_vectors"] == "validation":
-                problems.append(
-                    f"{where}: encoders.{modality}.{encoder} is fine-tuned, so its vectors of training turns know their labels;"
-                    " name a frozen one (frozen: true), or set train_vectors: cross_fitted (or in_sample, as most papers do)"
-                )
+        if name.partition("-")[0] in systems.MODALITIES:
+            problems.append(f"{key}: names that begin with a modality are those of encoders alone; rename it")
+        for modality in encoders_of(config, name):
+            problems += _encoder_problems(config, name, modality)
         problems += _kind_problems(key, entry, encoders_of(config, name))
     if config["systems"] and config["validation"]["rule"] in UNVALIDATED:
         problems.append(
@@ -61,6 +40,35 @@ def offline(config):
         "systems": [name for name, entry in config["systems"].items() if systems.reads_later(entry)],
         "encoders": {modality: names for modality, names in later.items() if names},
     }
+
+
+def _encoder_problems(config, name, modality):
+    """What is wrong with the encoder of one modality that a system reads."""
+    entry, encoder = config["systems"][name], encoders_of(config, name)[modality]
+    reads, key = kinds.constants(systems.MODELS)[entry["kind"]]["READS"], f"systems.{name}.encoders"
+    known, where = config["encoders"].get(modality, {}), f"systems.{name}.encoders.{modality}"
+    if isinstance(encoder, dict):
+        told = f"{key}: name those whose sequences it reads; fusion.{modality} is chosen later"
+        return [told] if reads == "sequences" else []
+    if encoder not in known:
+        remedy = nearest(encoder, known) or f"known ones: {', '.join(sorted(known)) or 'none'}"
+        # One of the fusion is told of there.
+        return [f"{where}: there is no encoder '{encoder}' under encoders.{modality} ({remedy})"] * bool(
+            entry["encoders"]
+        )
+    if modality != "motion" and modality not in config["fusion"]:
+        return [f"{where}: there is no {modality} in fusion, so the run has no clips of it"]
+    if reads == "sequences" and not (known[encoder].get("sequences") or modality == "motion"):
+        remedy = f"set encoders.{modality}.{encoder}.sequences: {'{rate: 10}' if modality == 'audio' else 'true'}"
+        return [f"{where}: '{entry['kind']}' reads sequences; {remedy}"]
+    if reads == "vectors" and modality == "motion":
+        return [f"{where}: '{entry['kind']}' reads vectors, and motion has none, only steps"]
+    if not is_frozen(known[encoder]) and config["train_vectors"] == "validation":
+        return [
+            f"{where}: encoders.{modality}.{encoder} is fine-tuned, so its vectors of training turns know their labels;"
+            " name a frozen one (frozen: true), or set train_vectors: cross_fitted (or in_sample, as most papers do)"
+        ]
+    return []
 
 
 def _kind_problems(key, entry, modalities):

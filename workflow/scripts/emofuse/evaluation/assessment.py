@@ -36,7 +36,8 @@ class AssessmentFiles:
       as the final one is
     - contexts: first, second (named systems that differ in how much of the dialog they read, the one that reads more first),
       measure, difference, low, high, p, p_holm, holds: as above, corrected over these pairs
-    - groups: grouping (speaker, style, words), group, system (baselines, single modalities, final system), n, wa, ua. Words
+    - groups: grouping (speaker, style, words, motion), group, system (baselines, single modalities, final system; of motion
+      baselines and the systems that read it), n, wa, ua. Of motion the group is whom it shows, speaker or listener. Words
       are seen where a training turn of the same fold has the same words
     - calibration: system, kind, when (before, after), n, ece, brier; systems without a validation part have none, an SVM no
       `before`
@@ -51,11 +52,12 @@ class AssessmentFiles:
     reliability: Path
 
 
-def assess(predictions, splits, words, final_system, files, pairs=(), resamples=10_000):
+def assess(predictions, splits, words, final_system, files, pairs=(), motion=None, resamples=10_000):
     """Write what the test turns of one protocol, pooled over the folds, say about its systems to `files`, AssessmentFiles.
 
     predictions, splits, final_system: as for `scores.evaluate`. words: words.parquet, or None where no system reads. pairs:
-    (more, less) names of the systems that differ in how much of the dialog they read.
+    (more, less) names of the systems that differ in how much of the dialog they read. motion: path of the sequences of motion
+    that a system reads, or None.
     """
     frames, classes = read_splits(splits)
     folds, _ = read_predictions(predictions, frames, classes, probabilities=True)
@@ -83,7 +85,13 @@ def assess(predictions, splits, words, final_system, files, pairs=(), resamples=
     write_parquet(files.contexts, contexts_table(counts, drawn, systems, pairs, resamples))
     shown = [system for system in systems if system.kind in ("single", "baseline") or system == CHOSEN]
     seen = None if words is None else words_seen(words, frames, facts)
-    write_parquet(files.groups, groups_table(pooled, facts, shown, seen, len(classes)))
+    groups = groups_table(pooled, facts, shown, groupings(facts, seen), len(classes))
+    if motion:
+        whose = read_parquet(motion, columns=["turn_id", "shows"]).to_pandas().set_index("turn_id")["shows"]
+        moved = [system for system in systems if system.kind == "baseline" or "motion" in system.modalities]
+        by_motion = groups_table(pooled, facts, moved, {"motion": whose.reindex(facts.index)}, len(classes))
+        groups = pa.concat_tables([groups, by_motion])
+    write_parquet(files.groups, groups)
     write_parquet(files.calibration, calibration_table(pooled, declared))
     pictured = [system for system in shown if system.kind != "baseline"]
     write_parquet(files.reliability, reliability_table(pooled, pictured))
@@ -201,11 +209,14 @@ def words_seen(words, frames, facts):
     return seen
 
 
-def groups_table(folds, facts, systems, seen, classes):
-    """The table `groups` of `assess`; folds: one a seed."""
-    groupings = {"speaker": facts["speaker"], "style": facts["style"]}
-    if seen is not None:
-        groupings["words"] = seen.map({True: "seen", False: "unseen"})
+def groupings(facts, seen):
+    """{grouping: group of each turn (Series)}."""
+    found = {"speaker": facts["speaker"], "style": facts["style"]}
+    return found if seen is None else found | {"words": seen.map({True: "seen", False: "unseen"})}
+
+
+def groups_table(folds, facts, systems, groupings, classes):
+    """The table `groups` of `assess`; folds: one a seed; groupings: {grouping: group of each turn, nan of one in none}."""
     rows = []
     for grouping, labels in groupings.items():
         for group in sorted(labels.dropna().unique()):

@@ -42,8 +42,8 @@ NEW_SCENES, KNOWN_SCENES = SCENES = ("scenario", "scenario_control")  # the prot
 TABLES_FOLDER = "report/tables"  # in the package: a file for each table
 # What a table may need to be made: two modalities at least; all folds of a protocol, with intervals and whatever else is
 # measured over them; encoders that were compared; systems that the config names; two of these that differ in nothing but how
-# much of the dialog they read.
-NEEDS = ("fusion", "folds", "comparison", "named", "contexts")
+# much of the dialog they read; one of these that reads motion.
+NEEDS = ("fusion", "folds", "comparison", "named", "contexts", "motion")
 
 
 def table_files():
@@ -73,6 +73,7 @@ def table_names(modalities, compared=(), fold=False, systems=None):
     """
     met = {"fusion": len(list(modalities)) > 1, "folds": not fold, "comparison": bool(list(compared))}
     met |= {"named": bool(systems), "contexts": bool(context_pairs(systems or {}))}
+    met |= {"motion": any("motion" in entry.get("encoders", {}) for entry in (systems or {}).values())}
     absent = [name for modality, name in SELECTION_TABLES.items() if modality not in compared]
     files = [found for found in table_files().values() if all(met[need] for need in found["NEEDS"])]
     return [name for found in files for name in found["TABLES"] if name not in absent]
