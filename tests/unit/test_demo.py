@@ -12,6 +12,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import OneHotEncoder
 
+from emofuse.corpora.iemocap.names import scenario_of
 from emofuse.demo import chance
 from emofuse.demo import plan as demo_plan
 from emofuse.demo import turns as demo_turns
@@ -119,14 +120,14 @@ def test_speakers_overlap_each_other_but_never_themselves(turns):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_nothing_outside_words_samples_and_pixels_tells_the_class(seed):
-    """Guessing from everything that surrounds a turn stays at the majority class, over the five sessions."""
+def test_nothing_but_the_scene_tells_the_class_outside_words_samples_and_pixels(seed):
+    """Guessing from everything else that surrounds a turn stays at the majority class, over the five sessions."""
     turns = four_class(turn for dialog in demo_plan.DIALOGS for turn in direct(dialog, seed))
     truth = np.array([chance.CLASS_OF[turn.label] for turn in turns])
     session = np.array([demo_plan.session_of(turn.turn_id) for turn in turns])
-    scene = OneHotEncoder(sparse_output=False).fit_transform([[turn.turn_id[5:-5], turn.gender] for turn in turns])
+    gender = OneHotEncoder(sparse_output=False).fit_transform([[turn.gender] for turn in turns])
     numbers = [[t.end - t.start, t.start, int(t.turn_id[-3:]), len(t.words.split()), t.start % 1] for t in turns]
-    features = np.hstack([scene, numbers])
+    features = np.hstack([gender, numbers])
     right = 0
     for held_out in demo_plan.SESSIONS:
         test = session == held_out
@@ -134,6 +135,29 @@ def test_nothing_outside_words_samples_and_pixels_tells_the_class(seed):
         right += (forest.predict(features[test]) == truth[test]).sum()
     majority = Counter(truth).most_common(1)[0][1] / len(truth)
     assert right / len(truth) < majority + 0.06
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_scenes_tell_the_class_and_moods_last_beyond_them(seed):
+    """A scene's most frequent class in the other sessions is right more often than the majority class; a turn has the class of
+    the one before it more often than its dialog's mix of classes would have it."""
+    turns = four_class(turn for dialog in demo_plan.DIALOGS for turn in direct(dialog, seed))
+    truth = [chance.CLASS_OF[turn.label] for turn in turns]
+    session = [demo_plan.session_of(turn.turn_id) for turn in turns]
+    scene = [scenario_of(turn.turn_id[:-5]) for turn in turns]
+    right = 0
+    for own, place, name in zip(session, scene, truth, strict=True):
+        others = [t for s, p, t in zip(session, scene, truth, strict=True) if s != own and p == place]
+        right += Counter(others).most_common(1)[0][0] == name
+    majority = Counter(truth).most_common(1)[0][1] / len(truth)
+    assert right / len(truth) > majority + 0.15
+    same = expected = pairs = 0
+    for dialog in demo_plan.DIALOGS:
+        own = [name for turn, name in zip(turns, truth, strict=True) if turn.turn_id[:-5] == dialog]
+        same += sum(one == two for one, two in pairwise(own))
+        pairs += len(own) - 1
+        expected += (len(own) - 1) * sum(n * (n - 1) for n in Counter(own).values()) / (len(own) * (len(own) - 1))
+    assert same / pairs > expected / pairs + 0.1
 
 
 def test_other_classes_change_nothing_but_words_samples_and_the_speakers_half(tree, tmp_path, monkeypatch):

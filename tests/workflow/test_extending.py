@@ -99,6 +99,7 @@ def test_the_report_shows_a_protocol_and_a_table(extended):
         {
             "run": "extended",
             "protocols": ["improvisation"],
+            "classes": {"low": ["neu", "sad"], "high": ["ang", "exc", "hap"]},  # a training part is one dialog here
             "selection": None,
             "fusion": {"audio": None, "video": None},
             "classifiers": {"xgboost": None, "mlp": None},
