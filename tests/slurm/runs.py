@@ -14,6 +14,7 @@ import psutil
 SLICE = {
     "run": "slice",
     "corpus": {"name": "slurm", "sessions": [1, 2, 3], "dialogs": "dialogs.txt", "notice": ""},
+    "classes": {"low": ["neu", "sad"], "high": ["ang", "exc", "hap"]},  # a training part is one dialog
     "selection": {"fold": 3},
     "fusion": {"text": {"choose": "validation"}},
     "encoders": {
@@ -25,7 +26,7 @@ SLICE = {
     "classifiers": {"xgboost": None, "mlp": None},
     "figure_fold": 3,
 }
-DIALOGS = [f"Ses0{session}F_impro01" for session in (1, 2, 3)]
+DIALOGS = [f"Ses0{session}M_script02_1" for session in (1, 2, 3)]
 RESULTS = "results/slurm/slice"
 # What this cluster needs beyond the profile: it keeps no accounts, and its jobs are short.
 HERE = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
