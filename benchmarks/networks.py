@@ -89,7 +89,7 @@ def measure(name, entry, threads):
         for modality in of.keys() - wanted.keys():
             del of[modality]
     before, began = time.process_time(), time.monotonic()
-    trained = module.train(Task(turns, turns.parts == "train", turns.parts == "val", settings, 0, threads))
+    [trained] = module.train(Task(turns, turns.parts == "train", turns.parts == "val", [settings], 0, threads))
     test = np.flatnonzero(turns.parts == "test")
     said = trained.ask(test).argmax(1)
     return {

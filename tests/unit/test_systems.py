@@ -88,8 +88,11 @@ def of_kind(turns, kind):
 
 def trained(turns, kind, changed=None, seed=0):
     turns = of_kind(turns, kind)
-    task = networks.Task(turns, turns.parts == "train", turns.parts == "val", settings_of(kind, changed or {}), seed, 1)
-    return kinds.load(MODELS, kind).train(task)
+    task = networks.Task(
+        turns, turns.parts == "train", turns.parts == "val", [settings_of(kind, changed or {})], seed, 1
+    )
+    [model] = kinds.load(MODELS, kind).train(task)
+    return model
 
 
 def with_other(turns, rows, seed=9):

@@ -147,8 +147,9 @@ def test_the_kind_of_system_of_the_document_takes_the_nearest_mean():
     turns = Turns(
         "session1", list("abcd"), names, names, names, parts, labels, {"audio": vectors}, {}, {"audio": labels >= 0}
     )
-    task = Task(turns, parts == "train", parts == "val", {}, 0, 1)
-    said = module("fusion/models/nearest.py")["train"](task).ask(np.arange(30, 40))
+    task = Task(turns, parts == "train", parts == "val", [{}], 0, 1)
+    [nearest] = module("fusion/models/nearest.py")["train"](task)
+    said = nearest.ask(np.arange(30, 40))
     assert said.argmax(1).tolist() == labels[30:].tolist()
 
 

@@ -3,6 +3,8 @@ predictions of all its systems."""
 
 from emofuse.fusion import systems
 
+# The raw labels that fall into a class.
+IN_CLASSES = sorted(label for labels in plan.classes.values() for label in labels)
 PREDICTIONS = f"results/{plan.corpus}/{plan.run}/predictions/{{classifier}}/{{split}}/seed{{seed}}.parquet"
 
 
@@ -56,7 +58,7 @@ rule classify:
     params:
         code=lambda w: fingerprint("classify", *systems.code_of(w.classifier)),
         labels=plan.labels,
-        in_classes=sorted(label for labels in plan.classes.values() for label in labels),
+        in_classes=IN_CLASSES,
         settings=lambda w: ordered(config["classifiers"].get(w.classifier, {})),
         early=sorted(config["early_fusion"]),
         train_vectors=plan.train_vectors,
@@ -135,7 +137,7 @@ rule train_system:
         code=lambda w: fingerprint("train_system", *systems.code_of_model(plan.systems[w.system]["kind"])),
         settings=lambda w: ordered({k: v for k, v in plan.systems[w.system].items() if k != "encoders"}),
         encoders=lambda w: plan.systems[w.system]["encoders"],
-        in_classes=sorted(label for labels in plan.classes.values() for label in labels),
+        in_classes=IN_CLASSES,
         modalities=plan.modalities,
         outside=list(OUTSIDE),
         threads=config["classifier_threads"],

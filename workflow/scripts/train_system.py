@@ -13,8 +13,9 @@ def sources(splits, read, trainings):
         files, records = (
             of[number * len(of) // len(splits) : (number + 1) * len(of) // len(splits)] for of in (read, trainings)
         )
-        stores = {read_metadata(path)["modality"]: path for path in files}
-        tuned = [modality for modality, path in stores.items() if read_metadata(path)["frozen"] != "true"]
+        metadata = [read_metadata(path) for path in files]
+        tuned = [of["modality"] for of in metadata if of["frozen"] != "true"]
+        stores = {of["modality"]: path for of, path in zip(metadata, files, strict=True)}
         found.append(Source(stores, dict(zip(tuned, records, strict=True)), split))
     return found
 

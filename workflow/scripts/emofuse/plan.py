@@ -83,24 +83,17 @@ class Plan:
 
     @cached_property
     def checked(self):
-        """(modality, encoder) of the folds, and of all that one is chosen from."""
+        """(modality, encoder) of the folds, of all that one is chosen from, and of those that named systems read."""
+        named = meaning.named_encoders(self.config)
         return [
             (modality, name)
             for modality in self.modalities
             for name in (
                 self.candidates[modality]
                 if modality in self.choices
-                else dict.fromkeys([self.config["fusion"][modality], *self.named_encoders.get(modality, [])])
+                else dict.fromkeys([self.config["fusion"][modality], *named.get(modality, [])])
             )
         ]
-
-    @cached_property
-    def named_encoders(self):
-        """{modality: names} of the encoders that named systems name."""
-        found = {}
-        for modality, name in meaning.named_encoders(self.config):
-            found.setdefault(modality, []).append(name)
-        return found
 
     @property
     def systems(self):

@@ -31,10 +31,8 @@ def candidates(config):
     if config["selection"]:
         return {modality: list(config["encoders"].get(modality, {})) for modality in config["fusion"]}
     found = {modality: [name] for modality, name in config["fusion"].items()}
-    for modality, name in named_encoders(config):
-        if modality in found and name not in found[modality]:
-            found[modality].append(name)
-    return found
+    named = named_encoders(config)
+    return {m: [*names, *(name for name in named.get(m, []) if name not in names)] for m, names in found.items()}
 
 
 def encoders_of(config, system):
@@ -43,8 +41,12 @@ def encoders_of(config, system):
 
 
 def named_encoders(config):
-    """(modality, encoder) that named systems name, each once."""
-    return list(dict.fromkeys(of for entry in config["systems"].values() for of in entry["encoders"].items()))
+    """{modality: names} of the encoders that named systems name."""
+    found = {}
+    for entry in config["systems"].values():
+        for modality, name in entry["encoders"].items():
+            found.setdefault(modality, {})[name] = None
+    return {modality: list(names) for modality, names in found.items()}
 
 
 def folded(config):

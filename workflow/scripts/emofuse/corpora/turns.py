@@ -1,5 +1,7 @@
 """What turns.parquet holds: the labelled turns of a release."""
 
+from operator import itemgetter
+
 import pyarrow as pa
 
 from emofuse.runtime import store
@@ -21,6 +23,11 @@ TURNS_SCHEMA = pa.schema(
         ("dominance", pa.float32()),
     ]
 )
+
+
+def in_order_of_time(turns):
+    """Dicts of turns sorted by dialog, within it by the time at which they begin; those that begin together by their ids."""
+    return sorted(turns, key=itemgetter("dialog", "start_s", "turn_id"))
 
 
 def turns_by_dialog(turns_path, dialogs):

@@ -4,6 +4,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from emofuse.clips.files import clip_path, require_whole_clips
+from emofuse.corpora.turns import in_order_of_time
 from emofuse.encoders.inputs import TurnDataset
 from emofuse.encoders.texts import ContextInputs, Line, Passage
 from emofuse.runtime.store import read_parquet
@@ -18,9 +19,8 @@ def read_passages(order, clips, manifest, context):
     """
     turns = read_parquet(order, ["turn_id", "dialog", "speaker", "start_s"]).to_pylist()
     spoken = [turn for turn in turns if manifest[turn["turn_id"]]["status"] == "ok"]
-    spoken.sort(key=itemgetter("dialog", "start_s", "turn_id"))
     found = {}
-    for _, dialog in groupby(spoken, key=itemgetter("dialog")):
+    for _, dialog in groupby(in_order_of_time(spoken), key=itemgetter("dialog")):
         lines = tuple(_line(turn["turn_id"], turn["speaker"], clips, manifest) for turn in dialog)
         for i, line in enumerate(lines):
             before = lines[max(0, i - context["before"]) : i]

@@ -10,12 +10,10 @@ import pyarrow as pa
 
 from emofuse.evaluation import statistics
 from emofuse.evaluation.choice import add_derived, best_of_each_way
-from emofuse.evaluation.folds import pool
+from emofuse.evaluation.folds import pooled_tests
 from emofuse.evaluation.predictions import read_predictions, read_splits
-from emofuse.fusion.alignment import some
 from emofuse.fusion.calibration import brier, expected_calibration_error, reliability
 from emofuse.fusion.systems import CHOSEN, CHOSEN_SINGLE
-from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_parquet, write_parquet
 
 SIGNIFICANT = 0.05
@@ -67,11 +65,8 @@ def assess(predictions, splits, words, final_system, files, pairs=(), motion=Non
         for key, fold in folds.items():
             fold.add(name, picks[key])
     tests = {key: fold.part("test") for key, fold in folds.items()}
-    seeds = sorted({seed for _, seed in tests})
-    pooled = [pool([fold for (_, other), fold in tests.items() if other == seed]) for seed in seeds]
-    require_same_turns(pooled)
+    pooled, facts = pooled_tests(folds, frames)
     systems = sorted((s for s in pooled[0].predictions if s.kind != "substituted"), key=lambda system: system.order)
-    facts = pd.concat(frame[frame["part"] == "test"] for frame in frames.values()).loc[pooled[0].turns]
 
     counts = count(pooled, facts, systems, len(classes))
     by_fold = []
@@ -95,16 +90,6 @@ def assess(predictions, splits, words, final_system, files, pairs=(), motion=Non
     write_parquet(files.calibration, calibration_table(pooled, declared))
     pictured = [system for system in shown if system.kind != "baseline"]
     write_parquet(files.reliability, reliability_table(pooled, pictured))
-
-
-def require_same_turns(folds):
-    """Raise EmofuseError unless the Folds of all seeds have the same test turns."""
-    for fold in folds[1:]:
-        if not np.array_equal(fold.turns, folds[0].turns):
-            differing = set(fold.turns) ^ set(folds[0].turns)
-            raise EmofuseError(
-                f"The seeds do not have the same test turns: {some(differing)}; make the predictions anew."
-            )
 
 
 def count(folds, facts, systems, classes):

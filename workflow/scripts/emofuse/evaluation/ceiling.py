@@ -7,9 +7,8 @@ import pandas as pd
 import pyarrow as pa
 
 from emofuse.evaluation import statistics
-from emofuse.evaluation.assessment import require_same_turns
 from emofuse.evaluation.choice import add_derived
-from emofuse.evaluation.folds import Fold, pool
+from emofuse.evaluation.folds import Fold, pooled_tests
 from emofuse.evaluation.predictions import read_predictions, read_splits, read_unlabelled
 from emofuse.evaluation.spread import spread_rows
 from emofuse.evaluation.votes import ALONE, OUTSIDE, TIE, agreement, others_majority, read_shares
@@ -45,10 +44,7 @@ def measure_ceiling(predictions, splits, corpus, classes, final_system, output, 
     frames, names = read_splits(splits)
     folds, _ = read_predictions(predictions, frames, names, probabilities=True)
     picks = add_derived(folds, frames, names, final_system)
-    seeds = sorted({seed for _, seed in folds})
-    pooled = [pool([fold.part("test") for (_, other), fold in folds.items() if other == seed]) for seed in seeds]
-    require_same_turns(pooled)
-    facts = pd.concat(frame[frame["part"] == "test"] for frame in frames.values()).loc[pooled[0].turns]
+    pooled, facts = pooled_tests(folds, frames)
     shares, rows = read_shares(corpus["votes"], classes), []
     if len(shares):
         known = sorted(pooled[0].predictions, key=lambda system: system.order)

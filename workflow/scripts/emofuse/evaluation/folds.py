@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
+from emofuse.fusion.alignment import some
 from emofuse.fusion.systems import System
+from emofuse.runtime.errors import EmofuseError
 
 
 @dataclass
@@ -42,6 +45,23 @@ class Fold:
         for found in self.probabilities.values():
             if system in found:
                 found[name] = found[system]
+
+
+def pooled_tests(folds, frames):
+    """(a Fold a seed of the test turns of all splits, their rows of the splits by turn_id).
+
+    folds: {(split, seed): Fold}; frames: {split: DataFrame by turn_id}. Raises EmofuseError unless all seeds have the same test
+    turns.
+    """
+    seeds = sorted({seed for _, seed in folds})
+    pooled = [pool([fold.part("test") for (_, other), fold in folds.items() if other == seed]) for seed in seeds]
+    for fold in pooled[1:]:
+        if not np.array_equal(fold.turns, pooled[0].turns):
+            differing = set(fold.turns) ^ set(pooled[0].turns)
+            raise EmofuseError(
+                f"The seeds do not have the same test turns: {some(differing)}; make the predictions anew."
+            )
+    return pooled, pd.concat(frame[frame["part"] == "test"] for frame in frames.values()).loc[pooled[0].turns]
 
 
 def pool(folds):

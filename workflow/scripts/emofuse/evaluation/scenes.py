@@ -1,13 +1,12 @@
 """Says what knowing the scene is worth: each system where a test turn's play is in training, less the same where it is new."""
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from emofuse.evaluation import statistics
-from emofuse.evaluation.assessment import count, require_same_turns
+from emofuse.evaluation.assessment import count
 from emofuse.evaluation.choice import add_derived
-from emofuse.evaluation.folds import pool
+from emofuse.evaluation.folds import pooled_tests
 from emofuse.evaluation.predictions import read_predictions, read_splits
 from emofuse.fusion.alignment import some
 from emofuse.runtime.errors import EmofuseError
@@ -28,8 +27,6 @@ def compare_scenes(new, known, final_system, output, pairs=(), resamples=10_000)
     within sessions. Raises EmofuseError where the protocols do not test the same turns.
     """
     (first, facts, classes), (second, _, _) = (_tested(*files, final_system) for files in (new, known))
-    for folds in (first, second):
-        require_same_turns(folds)
     if differing := set(first[0].turns) ^ set(second[0].turns):
         raise EmofuseError(f"The two protocols do not test the same turns: {some(differing)}; make the splits anew.")
     systems = [s for s in first[0].predictions if s in second[0].predictions and s.kind != "substituted"]
@@ -60,8 +57,5 @@ def _tested(predictions, splits, final_system):
     frames, classes = read_splits(splits)
     folds, _ = read_predictions(predictions, frames, classes, probabilities=True)
     add_derived(folds, frames, classes, final_system)
-    pooled = []
-    for seed in sorted({seed for _, seed in folds}):
-        fold = pool([fold.part("test") for (_, other), fold in folds.items() if other == seed])
-        pooled.append(fold.where(np.argsort(fold.turns)))
-    return pooled, pd.concat(frame[frame["part"] == "test"] for frame in frames.values()), classes
+    pooled, facts = pooled_tests(folds, frames)
+    return [fold.where(np.argsort(fold.turns)) for fold in pooled], facts, classes

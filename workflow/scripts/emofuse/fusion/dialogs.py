@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from emofuse.corpora.turns import in_order_of_time
 from emofuse.encoders.sequences import Sequences
 from emofuse.fusion.alignment import matrix, some
 from emofuse.runtime.errors import EmofuseError
@@ -66,8 +67,7 @@ def read_turns(turns, split, stores, sequences):
     facts = {row["turn_id"]: row for row in table.select(["turn_id", "part", "class", "dialog"]).to_pylist()}
     dialogs = {row["dialog"] for row in facts.values()}
     columns = ["turn_id", "dialog", "speaker", "start_s"]
-    rows = [row for row in read_parquet(turns, columns).to_pylist() if row["dialog"] in dialogs]
-    rows.sort(key=lambda row: (row["dialog"], row["start_s"], row["turn_id"]))
+    rows = in_order_of_time(row for row in read_parquet(turns, columns).to_pylist() if row["dialog"] in dialogs)
     ids = [row["turn_id"] for row in rows]
     if foreign := facts.keys() - set(ids):
         raise EmofuseError(f"{split} speaks of {some(foreign)}, which {turns} has not; make both again.")

@@ -1,6 +1,5 @@
 """Trains a system of the config's section `systems` on a split, chooses its settings, and writes what it says."""
 
-import itertools
 import json
 import logging
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from emofuse.fusion.calibration import fit_sigmoid
 from emofuse.fusion.classification import calibrated, tabulate
 from emofuse.fusion.dialogs import read_turns
 from emofuse.fusion.ensemble import Rows, quality
+from emofuse.fusion.learning import combinations_of
 from emofuse.fusion.networks import Task
 from emofuse.fusion.systems import MODELS
 from emofuse.fusion.unlabelled import UNLABELLED
@@ -46,8 +46,7 @@ class Training:
     def candidates(self):
         """All settings to choose from, each with one value."""
         listed = {key for key, setting in self.module.SETTINGS.items() if setting.get("listed")}
-        values = [v if key in listed and isinstance(v, list) else [v] for key, v in self.settings.items()]
-        return [dict(zip(self.settings, each, strict=True)) for each in itertools.product(*values)]
+        return combinations_of({key: v if key in listed else [v] for key, v in self.settings.items()})
 
     @property
     def decides(self):
@@ -67,10 +66,11 @@ def train_system(how, turns, source, without, output, refit=None, folds=(), unla
     Settings are chosen by WA on the validation part (of equals the better UA, then the first), epochs by its loss. Metadata
     beside those of `classify`: training (JSON: what each training says of itself).
     """
-    parts = [("train", source), *([("train", refit)] if refit else [])] if not folds else [("held", of) for of in folds]
-    known = [(part, _read(how, turns, of)) for part, of in parts]
-    own = known[0][1]
-    if other := [of.split for _, of in known if not np.array_equal(of.ids, own.ids)]:
+    part, sources = ("held", folds) if folds else ("train", [source])
+    given = [*sources, *([refit] if refit else [])]
+    read, candidates = [_read(how, turns, of) for of in given], how.candidates
+    own = read[0]
+    if other := [of.split for of in read if not np.array_equal(of.ids, own.ids)]:
         raise EmofuseError(
             f"{', '.join(other)}: not the dialogs of {own.split}; make the splits again from one corpus."
         )
@@ -78,24 +78,26 @@ def train_system(how, turns, source, without, output, refit=None, folds=(), unla
         raise EmofuseError(f"{own.split} has no validation part, on which the epochs of {how.system.name} are chosen.")
     order = np.argsort(own.ids, kind="stable")
     kept = ~np.isin(own.ids, list(without))
-    of_class, others = np.isin(own.parts, ("val", "test")) & kept, np.isin(own.ids, list(unlabelled)) & kept
-    asked = np.concatenate([order[of_class[order]], order[others[order]]])
-    rows = Rows(own.ids[asked], np.where(others, UNLABELLED, own.parts)[asked], own.labels[asked], own.classes)
-    tried = [_answer(how, settings, known, bool(refit), kept, asked, rows) for settings in how.candidates]
-    said = [scores[rows.judged].argmax(1) for scores, _ in tried]
+    of_class, beside = np.isin(own.parts, ("val", "test")) & kept, np.isin(own.ids, list(unlabelled)) & kept
+    asked = np.concatenate([order[of_class[order]], order[beside[order]]])
+    rows = Rows(own.ids[asked], np.where(beside, UNLABELLED, own.parts)[asked], own.labels[asked], own.classes)
+    trained = [_train(how, part, of, kept, candidates) for of in read[: len(sources)]]
+    tried = [_together(how, [of.ask(asked) for of in each], rows) for each in zip(*trained, strict=True)]
+    said = [scores[rows.judged].argmax(1) for scores in tried]
     best = max(range(len(tried)), key=lambda number: quality(said[number], rows.truth[rows.judged]))
-    scores, records = tried[best]
-    settings = how.candidates[best]
+    scores, settings, records = tried[best], candidates[best], [of[best].record for of in trained]
+    if refit:
+        [again] = _train(how, "train", read[-1], kept, [settings], like=records[0])
+        scores = np.where(rows.judged[:, None], scores, again.ask(asked))
+        records.append(again.record)
     notes = getattr(how.module, "notes", lambda settings: [])(settings)
     notes += [f"{(~of[asked]).sum()} turns have no {m}" for m, of in own.there.items() if not of[asked].all()]
     prediction = Prediction(scores.argmax(1), scores, notes)
-    descriptions = {m: _described(path) for m, path in source.embeddings.items()}
     calibration = calibrated(prediction, rows, how.decides and not folds)
-    encoders = {m: of["encoder"] for m, of in descriptions.items()}
+    encoders = {m: read_metadata(path)["encoder"] for m, path in source.embeddings.items()}
     table, facts = tabulate(how.system, prediction, rows, settings, encoders, calibration)
     kind = "cross_fitted" if folds else "in_sample"
-    read = zip(known, (of for _, of in parts), strict=True)
-    stores = {of.split: {m: _described(path) for m, path in each.embeddings.items()} for (_, of), each in read}
+    stores = {of.split: _described(each.embeddings) for of, each in zip(read, given, strict=True)}
     metadata = {
         "split": own.split,
         "seed": str(how.seed),
@@ -122,25 +124,22 @@ def _read(how, turns, source):
     return read_turns(turns, source.split, stores, sequences)
 
 
-def _described(path):
-    metadata = read_metadata(path)
-    return {key: metadata.get(key, "") for key in DESCRIPTION}
+def _described(stores):
+    """{modality: what describes its encoder}; stores: {modality: path}."""
+    metadata = {modality: read_metadata(path) for modality, path in stores.items()}
+    return {modality: {key: of.get(key, "") for key in DESCRIPTION} for modality, of in metadata.items()}
 
 
-def _answer(how, settings, known, refit, kept, asked, rows):
-    """(scores of the asked turns, (n, classes) float64; the records of its trainings) with some settings."""
-    records, scores = [], []
-    for part, turns in known:
-        like = records[0] if refit and records else None
-        learned, judged = (turns.parts == part) & kept, (turns.parts == "val") & kept
-        trained = how.module.train(Task(turns, learned, judged, settings, how.seed, how.threads, like))
-        records.append(trained.record)
-        scores.append(trained.ask(asked))
-    if refit:
-        first, anew = scores
-        return np.where(rows.judged[:, None], first, anew), records
+def _train(how, part, turns, kept, candidates, like=None):
+    """One that has learned from a part for each of the candidates."""
+    learned, judged = (turns.parts == part) & kept, (turns.parts == "val") & kept
+    return how.module.train(Task(turns, learned, judged, candidates, how.seed, how.threads, like))
+
+
+def _together(how, scores, rows):
+    """Scores (n, classes) float64 of one or several: of cross-fitted ones the logarithm of the mean of their probabilities."""
     if not how.crossed:
-        return scores[0], records
+        return scores[0]
     if how.decides:  # decision values of several machines cannot be averaged
         fitted = [fit_sigmoid(each[rows.judged], rows.truth[rows.judged]) for each in scores]
         if None in fitted:
@@ -148,7 +147,7 @@ def _answer(how, settings, known, refit, kept, asked, rows):
                 f"{how.system.name}: the validation part has turns of fewer than two classes that it has learned."
             )
         scores = [np.log(np.maximum(f.apply(each), 1e-30)) for f, each in zip(fitted, scores, strict=True)]
-    return logsumexp(scores, axis=0) - np.log(len(scores)), records
+    return logsumexp(scores, axis=0) - np.log(len(scores))
 
 
 def left_out(manifests, outside):

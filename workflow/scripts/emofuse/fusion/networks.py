@@ -20,13 +20,14 @@ BATCH_ASKED = 64  # dialogs or turns a batch in answering; of no effect on the a
 @dataclass(frozen=True)
 class Task:
     """What a system of `fusion/models` is trained for. learned, judged: (n,) bool of the Turns: those whose labels are learned
-    from, and those by which the epoch is chosen. settings: its own, each with one value. like: None, or what the `record` of
-    one says that was trained before: its epochs are taken, and nothing is judged."""
+    from, and those by which the epoch is chosen. candidates: its settings, each with one value: one is trained for each of
+    them, and what they have in common is made once. like: None, or what the `record` of one says that was trained before: its
+    epochs are taken, and nothing is judged."""
 
     turns: Turns
     learned: np.ndarray
     judged: np.ndarray
-    settings: dict
+    candidates: list[dict]
     seed: int
     threads: int
     like: dict | None = None
@@ -46,7 +47,8 @@ class Trained:
 
 
 def train(task, network, batching):
-    """Train as many networks as the setting `members` says, from other weights and in another order each: a Trained.
+    """A Trained for each of the candidates: as many networks as its setting `members` says, from other weights and in another
+    order each.
 
     network: a class, of widths {modality: d}, the number of classes and the settings; of a batch it gives a list of logits
     (rows, classes), one a head: the first is what it says, and all are learned. batching: a class of `batches`.
@@ -55,13 +57,17 @@ def train(task, network, batching):
     torch.set_num_threads(task.threads)
     torch.use_deterministic_algorithms(True)
     batches = batching(task.turns, task.learned)
+    return [_members(task, network, batches, settings) for settings in task.candidates]
+
+
+def _members(task, network, batches, settings):
     networks, record = [], {"epochs": [], "losses": []}
-    for member in range(task.settings["members"]):
+    for member in range(settings["members"]):
         seed = np.random.SeedSequence([task.seed, member]).generate_state(1)[0]
         torch.manual_seed(int(seed))
-        made = network(task.turns.widths, batches.classes, task.settings)
+        made = network(task.turns.widths, batches.classes, settings)
         epochs = task.like["epochs"][member] if task.like else None
-        epoch, losses = fit(made, batches, task, np.random.default_rng(seed), epochs)
+        epoch, losses = fit(made, batches, task, settings, np.random.default_rng(seed), epochs)
         networks.append(made)
         record["epochs"].append(epoch)
         record["losses"].append(losses)
@@ -69,10 +75,9 @@ def train(task, network, batching):
     return Trained(networks, batches, record)
 
 
-def fit(network, batches, task, rng, epochs=None):
+def fit(network, batches, task, settings, rng, epochs=None):
     """Train a network for `epochs`, or until its validation loss has not fallen for the setting `patience`, and go back to the
     epoch with the least; (that epoch, the losses)."""
-    settings = task.settings
     learned, judged = np.flatnonzero(task.learned), np.flatnonzero(task.judged)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings["learning_rate"], weight_decay=DECAY)
     best, kept, losses = 0, None, []

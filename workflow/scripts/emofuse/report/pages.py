@@ -4,6 +4,9 @@ from pathlib import Path
 
 import jinja2
 
+from emofuse.report.outputs import TABLE_FORMATS
+from emofuse.runtime.store import whole
+
 
 def environment():
     """The templates beside this module."""
@@ -21,6 +24,25 @@ def environment():
         "percent": lambda value: "–" if value is None else f"{value:.1f}",
     }
     return environment
+
+
+def write_page(path, template, run, **shown):
+    """Write an HTML page. template: its name. run: a `run.Run`, of which every page shows the names, the notice and the leaks.
+    shown: what else the template asks for."""
+    html = (
+        environment()
+        .get_template(template)
+        .render(
+            corpus=run.corpus,
+            run=run.name,
+            notice=run.notice,
+            leaks=run.facts["leaks"],
+            table_formats=TABLE_FORMATS,
+            **shown,
+        )
+    )
+    with whole(path) as partial:
+        partial.write_text(html, encoding="utf-8")
 
 
 def page_table(table):

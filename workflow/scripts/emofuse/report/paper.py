@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from emofuse.report.building import build_tables
-from emofuse.report.outputs import PAPER_TABLES, TABLE_FORMATS, figure_caption, figure_names, figure_title
-from emofuse.report.pages import environment, page_table
+from emofuse.report.outputs import PAPER_TABLES, figure_caption, figure_names, figure_title
+from emofuse.report.pages import page_table, write_page
 from emofuse.report.table import write_table
 from emofuse.runtime.store import read_tsv, whole
 
@@ -31,32 +31,24 @@ def make_paper(run, sources, card, numbers, figures, pca_split, settings, page):
         with whole(folder / Path(path).name) as partial:
             shutil.copy(path, partial)
     watched = "test" if "epoch_on_test" in run.facts["leaks"] else "validation"
-    html = (
-        environment()
-        .get_template("paper.html.j2")
-        .render(
-            corpus=run.corpus,
-            run=run.name,
-            notice=run.notice,
-            leaks=run.facts["leaks"],
-            card=card,
-            settings={key: json.dumps(value) for key, value in settings.items()},
-            tables={name: page_table(table) for name, table in tables.items()},
-            table_formats=TABLE_FORMATS,
-            figures=[
-                {
-                    "name": name,
-                    "title": figure_title(name),
-                    "caption": figure_caption(name, pca_split, watched),
-                    "source": f"{name}.svg",
-                }
-                for name in figure_names(sources.modalities)
-                if name.startswith("figure")
-            ],
-        )
+    write_page(
+        page,
+        "paper.html.j2",
+        run,
+        card=card,
+        settings={key: json.dumps(value) for key, value in settings.items()},
+        tables={name: page_table(table) for name, table in tables.items()},
+        figures=[
+            {
+                "name": name,
+                "title": figure_title(name),
+                "caption": figure_caption(name, pca_split, watched),
+                "source": f"{name}.svg",
+            }
+            for name in figure_names(sources.modalities)
+            if name.startswith("figure")
+        ],
     )
-    with whole(page) as partial:
-        partial.write_text(html, encoding="utf-8")
 
 
 def beside_paper(table, numbers):

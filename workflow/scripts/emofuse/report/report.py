@@ -10,13 +10,12 @@ from emofuse.report.card import by_protocol, read_folds, run_card
 from emofuse.report.outputs import (
     MODALITY_TITLES,
     PAPER_TABLES,
-    TABLE_FORMATS,
     class_title,
     compares_scenes,
     protocol_title,
     table_title,
 )
-from emofuse.report.pages import environment, page_table
+from emofuse.report.pages import page_table, write_page
 from emofuse.report.protocols import protocols_table
 from emofuse.report.sections.cautions import cautions
 from emofuse.report.sections.cost import steps, versions
@@ -25,7 +24,7 @@ from emofuse.report.sections.drawings import figure_sections
 from emofuse.report.sections.findings import chosen_rows, find, what_annotators_say, what_fusion_gave, which_hold
 from emofuse.report.sections.setup import parts_table, read_choices, read_models, setup
 from emofuse.report.sources import Sources
-from emofuse.runtime.store import read_metadata, read_parquet, read_tsv, whole
+from emofuse.runtime.store import read_metadata, read_parquet, read_tsv
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,10 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
     findings = find(sources[primary])
     watched = "test" if any(rule == "test" for rule, _ in folds[primary].values()) else "validation"
     first, *further = (_results(protocol, of) for protocol, of in sources.items())
-    page = environment().get_template("report.html.j2")
-    html = page.render(
-        corpus=run.corpus,
-        run=run.name,
-        notice=run.notice,
-        leaks=facts["leaks"],
+    write_page(
+        output,
+        "report.html.j2",
+        run,
         today=date.today().isoformat(),
         card=run_card(facts, splits),
         findings=findings,
@@ -95,7 +92,6 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
         further=further,
         scene=compares_scenes(evaluations),
         paper_tables=PAPER_TABLES,
-        table_formats=TABLE_FORMATS,
         sections=figure_sections(figures.folder, modalities, facts["trained"], figures.pca_split, watched),
         setup=setup(models, turns, run, sources[primary].scores, choices),
         parts={protocol_title(name): parts_table(of_protocol, run.classes) for name, of_protocol in folds.items()},
@@ -106,8 +102,6 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
         models=models,
         versions=versions(models),
     )
-    with whole(output) as partial:
-        partial.write_text(html, encoding="utf-8")
 
 
 def _results(protocol, sources):

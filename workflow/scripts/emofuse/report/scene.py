@@ -16,17 +16,16 @@ from emofuse.report.outputs import (
     SCENE_FIGURE,
     SCENE_TABLES,
     SCENES,
-    TABLE_FORMATS,
     protocol_title,
     scene_table_names,
 )
-from emofuse.report.pages import environment, page_table
+from emofuse.report.pages import page_table, write_page
 from emofuse.report.scores import BOOTSTRAP
 from emofuse.report.sources import read_frame
 from emofuse.report.systems import MEASURES, shown_systems, system_title
 from emofuse.report.table import Table, write_table
 from emofuse.report.tables import contexts
-from emofuse.runtime.store import read_parquet, whole
+from emofuse.runtime.store import read_parquet
 from emofuse.splits.plays import play_of
 
 WORTH = "Control less scenario"
@@ -59,31 +58,23 @@ def make_scene(run, splits, evaluations, scenes, page):
         save(draw_scenes(scored[scored["measure"] == "wa"], rows_of(scored)), folder / "figures", SCENE_FIGURE)
     drawn = base64.b64encode((folder / f"figures/{SCENE_FIGURE}.svg").read_bytes()).decode()
     sizes = counted(by_protocol(splits)[NEW_SCENES])
-    html = (
-        environment()
-        .get_template("scene.html.j2")
-        .render(
-            corpus=run.corpus,
-            run=run.name,
-            notice=run.notice,
-            leaks=run.facts["leaks"],
-            lead=[*worth_of_scenes(scored, worth, order[0], sizes["turns"]), *worth_of_context(gains, order[0])],
-            sizes=sizes,
-            card=card,
-            figures=[
-                {
-                    "name": SCENE_FIGURE,
-                    "title": "Systems with and without the scene",
-                    "caption": CAPTION,
-                    "source": f"data:image/svg+xml;base64,{drawn}",
-                }
-            ],
-            tables=[{**page_table(table), "name": name, "title": SCENE_TABLES[name]} for name, table in made.items()],
-            table_formats=TABLE_FORMATS,
-        )
+    write_page(
+        page,
+        "scene.html.j2",
+        run,
+        lead=[*worth_of_scenes(scored, worth, order[0], sizes["turns"]), *worth_of_context(gains, order[0])],
+        sizes=sizes,
+        card=card,
+        figures=[
+            {
+                "name": SCENE_FIGURE,
+                "title": "Systems with and without the scene",
+                "caption": CAPTION,
+                "source": f"data:image/svg+xml;base64,{drawn}",
+            }
+        ],
+        tables=[{**page_table(table), "name": name, "title": SCENE_TABLES[name]} for name, table in made.items()],
     )
-    with whole(page) as partial:
-        partial.write_text(html, encoding="utf-8")
 
 
 def rows_of(scored):

@@ -1,5 +1,7 @@
 """Support vector machine on a turn's vector and those of the turns around it."""
 
+from functools import partial
+
 import numpy as np
 
 from emofuse.fusion.batches import scaled
@@ -51,33 +53,46 @@ SETTINGS = {
 class Machine:
     """A trained one. `record`: what there is to tell of it."""
 
-    def __init__(self, trained, blocks):
-        self.trained, self.blocks, self.record = trained, blocks, {}
+    def __init__(self, trained, number, vectors):
+        self.trained, self.number, self.vectors, self.record = trained, number, vectors, {}
 
     def ask(self, rows):
         """Decision values of the rows (indices), (rows, classes) float64."""
-        return self.trained.predict({m: x[rows] for m, x in self.blocks.items()}, [0])[0].scores
+        return self.trained.predict(self.vectors(rows), [self.number])[0].scores
 
 
 def train(task):
-    """A Machine that has learned from a `networks.Task`."""
-    turns, settings = task.turns, task.settings
+    """A Machine for each of the candidates of a `networks.Task`; those that differ in C alone share one Gram matrix."""
+    turns, rows = task.turns, np.flatnonzero(task.learned)
     turns.require_apart(task.learned)
-    vectors = scaled(turns, turns.vectors, task.learned)
-    blocks = dict(vectors)
-    for distance in [*range(-settings["before"], 0), *range(1, settings["after"] + 1)]:
-        other = np.arange(len(turns.ids)) + distance
+    own = {m: x.astype(np.float64) for m, x in scaled(turns, turns.vectors, task.learned).items()}
+    machines = [None] * len(task.candidates)
+    alike = {}
+    for number, settings in enumerate(task.candidates):
+        alike.setdefault((settings["before"], settings["after"], settings["weight"]), []).append(number)
+    for (before, after, weight), numbers in alike.items():
+        vectors = partial(_vectors, turns, own, before, after, weight)
+        taken = vectors(rows)
+        lesson = Lesson(taken, turns.labels[rows], task.seed, task.threads, Distances(taken))
+        strengths = [{"C": task.candidates[number]["C"]} for number in numbers]
+        trained = fit(CLASSIFIER, lesson, turns.classes, strengths)
+        for place, number in enumerate(numbers):
+            machines[number] = Machine(trained, place, vectors)
+    return machines
+
+
+def _vectors(turns, own, before, after, weight, rows):
+    """Blocks of the turns with the numbers `rows`, float64: their own, and those of each turn around times the weight (zeros
+    where the dialog has none), and whether the same one speaks."""
+    blocks = {m: x[rows] for m, x in own.items()}
+    for distance in [*range(-before, 0), *range(1, after + 1)]:
+        other = rows + distance
         there = (other >= 0) & (other < len(turns.ids))
         other = np.clip(other, 0, len(turns.ids) - 1)
-        there &= turns.dialogs[other] == turns.dialogs
-        weight = np.where(there, settings["weight"], 0)[:, None]
-        blocks |= {f"{m}{distance:+d}": weight * x[other] for m, x in vectors.items()}
-        blocks[f"own{distance:+d}"] = (there & (turns.speakers[other] == turns.speakers))[:, None].astype(np.float64)
-    blocks = {m: x.astype(np.float64) for m, x in blocks.items()}
-    rows = np.flatnonzero(task.learned)
-    taken = {m: x[rows] for m, x in blocks.items()}
-    lesson = Lesson(taken, turns.labels[rows], task.seed, task.threads, Distances(taken))
-    return Machine(fit(CLASSIFIER, lesson, turns.classes, [{"C": settings["C"]}]), blocks)
+        there &= turns.dialogs[other] == turns.dialogs[rows]
+        blocks |= {f"{m}{distance:+d}": np.where(there, weight, 0.0)[:, None] * x[other] for m, x in own.items()}
+        blocks[f"own{distance:+d}"] = (there & (turns.speakers[other] == turns.speakers[rows]))[:, None].astype(float)
+    return blocks
 
 
 def notes(settings):
