@@ -110,7 +110,7 @@ def _case(name, modality, config, options, folder, clips, decode):
         "decode": decode,
         "device": options.device,
         "threads": 1 if options.small else None,
-        "workers": 0 if options.small else speed.loader_workers(config["training"]),
+        "workers": 2 if options.small else speed.loader_workers(config["training"]),
         "tiny": options.small,
         "steps": max(1, options.steps // (2 if modality == "video" else 1)),
         "warmup": 4,
@@ -143,8 +143,7 @@ def _answers(cases):
 
 def _asked(case):
     """The answers of one case, or why there are none."""
-    _alone("train_until_killed", case, killed=True)
-    return _alone("ask", case)
+    return _alone("train_until_killed", case, killed=True) or _alone("ask", case)
 
 
 def _speeds(cases, rates):
@@ -187,16 +186,20 @@ def _sharing(cases, rates):
     faults = []
     for name in {case["modality"]: name for name, case in reversed(cases.items())}.values():
         case = _under("emofuse", cases[name])
+        alone = rates.get((name, "emofuse")) or _rate(_alone("measure", case))
         with ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(_alone, ["measure"] * 2, [case] * 2))
-        if troubles := [f"{name}, two at once: {result}" for result in found if isinstance(result, str)]:
+            each = [_rate(found) for found in pool.map(_alone, ["measure"] * 2, [case] * 2)]
+        if troubles := [f"{name}, two at once: {rate}" for rate in (alone, *each) if isinstance(rate, str)]:
             faults += troubles
             continue
-        each = [result["turns_per_second"] for result in found]
-        alone = rates.get((name, "emofuse"))
-        gain = f"{sum(each) / alone:.2f}" if alone else ""
-        print(speed.row((name, f"{alone or 0:.3g}", " and ".join(f"{x:.3g}" for x in each), gain)), flush=True)
+        rows = (name, f"{alone:.3g}", " and ".join(f"{rate:.3g}" for rate in each), f"{sum(each) / alone:.2f}")
+        print(speed.row(rows), flush=True)
     return faults
+
+
+def _rate(found):
+    """Turns a second out of what `measure` returned, or its error."""
+    return found if isinstance(found, str) else found["turns_per_second"]
 
 
 def _alone(what, case, killed=False):

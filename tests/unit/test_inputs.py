@@ -125,6 +125,16 @@ def test_short_sound_is_one_window_and_never_too_short_for_an_encoder(tmp_path):
     assert [len(w) for w in windows] == [4_000] and np.count_nonzero(windows[0]) == 100
 
 
+def test_batches_of_sound_have_few_lengths_and_say_what_of_them_is_sound():
+    reader = AudioInputs(Wav2Vec2FeatureExtractor(), max_seconds=10)
+    rng = np.random.default_rng(0)
+    for lengths, longest in (((4_000, 7_999), 8_000), ((8_000, 8_001), 16_000), ((160_000, 151_000), 160_000)):
+        batch = reader.batch([rng.normal(size=n).astype(np.float32) for n in lengths])
+        assert batch["input_values"].shape == batch["attention_mask"].shape == (2, longest)
+        assert batch["attention_mask"].sum(1).tolist() == list(lengths)
+        assert not batch["input_values"][batch["attention_mask"] == 0].any()
+
+
 def test_random_choices_depend_on_seed_epoch_and_turn_alone(tmp_path):
     reader = AudioInputs(Wav2Vec2FeatureExtractor(), max_seconds=1)
     (tmp_path / "audio" / DIALOG).mkdir(parents=True)

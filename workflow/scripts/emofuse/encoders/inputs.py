@@ -12,6 +12,7 @@ from emofuse.media.wav import RATE as SAMPLE_RATE
 from emofuse.media.wav import read_clip
 from emofuse.runtime.errors import EmofuseError
 
+GRAIN = 8_000  # samples; batches of sound are filled up to a multiple, for cuDNN plans anew for each length
 SHORTEST = 4_000  # samples (a quarter of a second): wav2vec 2.0 masks spans of ten frames in training, and refuses less
 
 
@@ -75,7 +76,12 @@ class AudioInputs:
         if self.spectrogram:
             return self.extractor(windows, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         return self.extractor(
-            windows, sampling_rate=SAMPLE_RATE, padding=self.padding, return_attention_mask=True, return_tensors="pt"
+            windows,
+            sampling_rate=SAMPLE_RATE,
+            padding=self.padding,
+            pad_to_multiple_of=GRAIN,
+            return_attention_mask=True,
+            return_tensors="pt",
         )
 
 

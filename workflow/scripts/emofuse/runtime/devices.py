@@ -48,6 +48,8 @@ def prepare_device(wanted, threads, deterministic=True):
     torch.backends.mkldnn.enabled = False
     # fp32 is fp32: convolutions would else be rounded to TF32, and a vector would depend on what else is in its batch.
     torch.backends.cudnn.allow_tf32 = False
+    # cuDNN's attention plans each new shape anew, for a tenth of a second and more, and each batch has another.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     # Never warn_only: with it the backward pass of fused attention takes its form that is not deterministic, though it has one.
     torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a help against bugs that costs memory traffic
