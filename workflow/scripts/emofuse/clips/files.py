@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from emofuse.corpora.listing import unit_of
 from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError, listing
 
@@ -18,8 +19,7 @@ def manifest_path(clips_root, modality, dialog):
 
 def clip_path(clips_root, modality, turn_id):
     """`<clips_root>/audio/<dialog>/<turn>.wav`."""
-    dialog = turn_id.rpartition("_")[0]
-    return Path(clips_root) / modality / dialog / f"{turn_id}{SUFFIXES[modality]}"
+    return Path(clips_root) / modality / unit_of(turn_id) / f"{turn_id}{SUFFIXES[modality]}"
 
 
 def read_manifests(paths):
