@@ -41,8 +41,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Listing:
-    """base: the folder that paths are relative to. rows: sorted by turn_id. problems: (subject, severity, problem, action) as in
-    `corpora.problems`, of what is odd about the corpus or was left out."""
+    """A corpus. base: the folder that paths are relative to. rows: sorted by turn_id. problems: (subject, severity, problem,
+    action) as in `corpora.problems`, of what is odd about it or was left out."""
 
     base: Path
     rows: list[Row]
