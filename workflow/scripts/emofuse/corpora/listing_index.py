@@ -7,15 +7,13 @@ import pyarrow as pa
 
 from emofuse.corpora.iemocap.text import read_text
 from emofuse.corpora.problems import Problems
-from emofuse.corpora.turns import TURNS_SCHEMA
-from emofuse.corpora.votes import VOTES_SCHEMA
-from emofuse.corpora.words import WORDS_SCHEMA
+from emofuse.corpora.turns import TURNS_SCHEMA, VOTES_SCHEMA, WORDS_SCHEMA
 from emofuse.media.lengths import seconds_of
 from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError
 
 OFFICIAL = pa.field("official", pa.string())  # train, val, test of the corpus's own split, '' without one
-STYLE = "all"  # IEMOCAP's dialogs are improvised or scripted
+STYLE = ""  # only IEMOCAP's dialogs are improvised or scripted
 
 
 def index_turns(listing, folds, on_missing, turns_path, problems_path):
