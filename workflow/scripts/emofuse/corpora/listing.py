@@ -56,3 +56,9 @@ def unit_of(turn_id):
     """
     dialog = dialog_of(turn_id)
     return dialog if dialog != turn_id else f"part-{zlib.crc32(turn_id.encode()) % UNITS:x}"
+
+
+def media_paths(listing):
+    """The files that hold the turns' sound and picture, as Paths, sorted, each once. Whether they are there is not asked."""
+    named = {path for row in listing.rows for path in (row.audio, row.video) if path}
+    return sorted(listing.base / path for path in named)
