@@ -92,7 +92,7 @@ def _recordings(root, files, problems):
     if pointers:
         raise EmofuseError(
             f"{len(pointers)} of the recordings below {root} are no recordings but pointers of Git LFS, of some 130 bytes, "
-            f"such as {pointers[0]}. Install git-lfs and run `git lfs pull` in the clone (a zip from GitHub holds pointers alone)."
+            f"such as {pointers[0]}. Run `git lfs pull` in the clone (a zip from GitHub holds pointers alone)."
         )
     if not sounds and not pictures:
         raise EmofuseError(
