@@ -180,6 +180,6 @@ def read_cells(number, values, folder, faults):
             if column.startswith(RATER) and (label := cells.label(column))
         },
     }
-    if len(faults) > before or None in (fields["turn_id"], fields["speaker"]) or cells.spoilt(*values):
+    if len(faults) > before or None in (fields["turn_id"], fields["speaker"]) or None in values.values():
         return None
     return Row(audio=audio, video=video, start_s=start_s, end_s=end_s, text=text, text_file=text_file, **fields)

@@ -115,7 +115,11 @@ def _read_parquet(path, numeric, free):
 
 def _clean(number, cells, free, faults):
     """Cells without blanks around them; None for those that hold what is no text."""
-    return {column: value and _text(number, column, value, free, faults) for column, value in cells.items()}
+    cleaned = {}
+    for column, value in cells.items():
+        plain = not value or (value.isascii() and value.isprintable())
+        cleaned[column] = value and (value.strip() if plain else _text(number, column, value, free, faults))
+    return cleaned
 
 
 def _text(number, column, value, free, faults):

@@ -1,8 +1,10 @@
 """CREMA-D: 91 actors who say twelve sentences in six emotions, filmed, and what raters saw and heard in them."""
 
 import csv
+import io
 import re
 from collections import Counter
+from operator import itemgetter
 from pathlib import PurePosixPath
 
 from emofuse.corpora.finding import check_counts, files_below, folder_of, some
@@ -120,22 +122,22 @@ def _missing_kinds(turns, sounds, pictures, problems):
 
 
 def _table(path, columns):
-    """The values of these columns, a list of them a line, of a table of the release."""
+    """Yield of each line of a table of the release the values of these columns, a tuple. One has 220,000 lines."""
     try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8-sig", errors="replace").split("\n")))
+        lines = csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig", errors="replace")))
     except OSError as error:
         raise EmofuseError(f"{path} cannot be read: {error.strerror}.") from None
-    head = lines[0]
+    head = next(lines, [])
     if lacking := [column for column in columns if column not in head]:
         raise EmofuseError(
             f"{path} lacks columns: {', '.join(lacking)}. It should be the file of CREMA-D's repository."
         )
-    if broken := [str(number) for number, line in enumerate(lines, 1) if line and len(line) != len(head)]:
-        raise EmofuseError(
-            f"{path} has lines of another number of fields than its first: {some(broken)}. Fetch it anew."
-        )
-    places = [head.index(column) for column in columns]
-    return [[line[place] for place in places] for line in lines[1:] if line]
+    pick, width = itemgetter(*map(head.index, columns)), len(head)
+    for line in lines:
+        if len(line) == width:
+            yield pick(line)
+        elif line:
+            raise EmofuseError(f"{path}, line {lines.line_num}: {len(line)} fields, not {width}. Fetch the file anew.")
 
 
 def _perceived(root, tables, turns, problems):
