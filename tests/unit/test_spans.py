@@ -294,7 +294,7 @@ def test_sound_and_picture_agree_in_time_where_one_begins_late_or_pauses(tmp_pat
         assert len(mono) == first + round(2.3 * 16_000)
         assert not mono[:first].any() and mono[first : first + 60].min() > 25_000
         assert not mono[first + 24_000 : first + 28_800].any() and mono[first + 28_801 : first + 30_000].any()
-        begins = [float(begins) for _, begins, _ in shown(path)][0]
+        begins = next(float(begins) for _, begins, _ in shown(path))
         assert begins == pytest.approx(max(0, -late), abs=0.001)
     line, clip = cut_one("video", tmp_path, tmp_path, video="picture.mkv", start_s=0.0, end_s=0.5)
     assert line["note"] == "the picture begins 0.25 s after the turn"
