@@ -7,7 +7,7 @@ from emofuse.corpora.problems import MOST_LISTED
 from emofuse.runtime.errors import EmofuseError, listing
 
 LEVELS = 3  # of folders below the root: an archive unpacked in a folder, in a folder of downloads
-EXAMPLES = 5
+EXAMPLES = 20
 
 
 def files_below(root, suffixes):
