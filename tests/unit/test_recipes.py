@@ -183,7 +183,7 @@ def meld_tree(tmp_path):
     )
     (root / "train_sent_emo.csv").write_text(HEAD + "".join(train))
     (root / "dev_sent_emo.csv").write_text(
-        HEAD + line("b", "Mr. Treeger", "anger", 110, 6) + line("c", "Mr Treeger", "fear", 110, 7, "00:16:46,060")
+        HEAD + line("b", "Mr. Treeger", "anger", 110, 6) + line("c", "Mr Treeger", "fear", 110, 7, "00:17:10,000")
     )
     (root / "test_sent_emo.csv").write_bytes(
         (HEAD + line("It’s “so”", "Richard’s Date") + line("Don't", dialog=1).replace("'", "\x92")).encode()
