@@ -107,8 +107,11 @@ FACTS = {
     ],
 }
 EVALUATIONS = {protocol: f"results/{plan.corpus}/{plan.run}/evaluation/{protocol}" for protocol in plan.protocols}
-# The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
-FIGURE_SPLIT = next(s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"])
+# The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session, or its only one.
+FIGURE_SPLIT = next(
+    (s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"]),
+    plan.splits_of[plan.primary][0],
+)
 REFERENCES = [str(RESOURCES / "reference_numbers.tsv")] if plan.systems else []
 
 
