@@ -5,7 +5,6 @@ from itertools import cycle
 
 import av
 import numpy as np
-import yaml
 
 from emofuse.corpora.units import unit_of
 from emofuse.runtime.store import read_parquet, read_tsv
@@ -66,14 +65,10 @@ def write_meld(root):
             broken = f"train_dia{dialog}_utt00"
         elif part == "dev":
             path.unlink()  # and the last of dev is missing, as dia110_utt7
+            missing = f"val_dia{dialog}_utt00"
     (root / "test" / FOLDERS["test"] / "._dia0_utt0.mp4").write_bytes(b"x")
     (root / "test" / FOLDERS["test"] / "final_videos_testdia0_utt0.mp4").write_bytes(b"x")
-    return broken, f"val_dia{dialog_of_last(root)}_utt00"
-
-
-def dialog_of_last(root):
-    """The dialog of the last line of dev."""
-    return (root / "dev_sent_emo.csv").read_bytes().decode("latin-1").splitlines()[-1].split(",")[-6]
+    return broken, missing
 
 
 def test_meld_runs_to_its_end_by_its_own_parts(project):
@@ -98,8 +93,7 @@ def test_meld_runs_to_its_end_by_its_own_parts(project):
     assert "official: the corpus names the turns" in report and broken in report
     assert "In 1 of 1 folds a test speaker is also in training or validation" in report
     assert not project.planned("all", configs=configs)
-    known = yaml.safe_load((project.folder / "meld.yaml").read_text())
     table = project.folder / "MELD.Raw/train_sent_emo.csv"
     table.write_bytes(table.read_bytes().replace(b', 0"', b', indeed"', 1))
     jobs = set(project.planned("clips", configs=configs))
-    assert {name for name in jobs if name.startswith("cut_")} == {"cut_text part"} and known == RUN
+    assert {name for name in jobs if name.startswith("cut_")} == {"cut_text part"}
