@@ -252,8 +252,8 @@ def test_a_clips_samples_are_those_of_its_time(tmp_path, name):
     assert abs(len(mono) - 32_000) < 1500
     if shutil.which("ffmpeg"):
         theirs = np.frombuffer(by_ffmpeg(tmp_path / name, "-ac", "1", "-ar", "16000", "-f", "s16le"), "<i2").astype(int)
-        count = min(len(theirs), len(mono))
-        assert abs(len(theirs) - len(mono)) < 40
+        count = min(len(theirs), len(mono)) - 50  # what follows is in reach of a filter
+        assert abs(len(theirs) - len(mono)) < 400  # newer versions cut off what AAC pads its last packet with
         assert np.abs(theirs[:count] - mono[:count]).max() <= same
 
 
@@ -296,7 +296,7 @@ def test_sound_and_picture_agree_in_time_where_one_begins_late_or_pauses(tmp_pat
         assert len(mono) == first + round(2.3 * 16_000)
         assert not mono[:first].any() and mono[first : first + 60].min() > 25_000
         assert not mono[first + 24_000 : first + 28_800].any() and mono[first + 28_801 : first + 30_000].any()
-        begins = [float(begins) for _, begins, _ in shown(path)][0]
+        begins = next(float(begins) for _, begins, _ in shown(path))
         assert begins == pytest.approx(max(0, -late), abs=0.001)
     line, clip = cut_one("video", tmp_path, tmp_path, video="picture.mkv", start_s=0.0, end_s=0.5)
     assert line["note"] == "the picture begins 0.25 s after the turn"
