@@ -1,6 +1,7 @@
 """Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and paper/."""
 
 from emofuse.configuration import meaning, named
+from emofuse.corpora.listing import RECIPES
 from emofuse.report import outputs
 from emofuse.runtime import kinds
 
@@ -98,6 +99,7 @@ FACTS = {
     "final_system": config["final_system"],
     "classifiers": ordered(config["classifiers"]),
     "sessions": plan.sessions,
+    **({"corpus": kinds.constants(RECIPES)[config["corpus"]["kind"]]["SENTENCE"]} if plan.listing else {}),
     "listed": plan.listing is not None,
     "clusters": "dialogs" if plan.listing is None or plan.listing.has_dialogs else "speakers",
     "systems": ordered(plan.systems),
