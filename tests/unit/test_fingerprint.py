@@ -87,6 +87,13 @@ def test_script_counts_for_itself_alone(tree):
     assert changed(tree, "cut_text.py", "snakemake.resources.on_missing", '"drop"') == {"cut_text"}
 
 
+def test_another_version_makes_nothing_again(tree):
+    copy, fingerprints = tree
+    before = fingerprints()
+    (copy / "emofuse/VERSION").write_text("99.0.0\n")
+    assert fingerprints() == before
+
+
 def test_template_counts_for_its_module(tree):
     assert changed(tree, "emofuse/report/templates/report.html.j2", "<h1", '<h1 class="x"') == {"make_report"}
 

@@ -9,8 +9,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import Quietness
 
 # Relative, or all made of them would be made again once the project's folder has moved.
-RESOURCES = Path(os.path.relpath(Path(workflow.basedir) / "resources"))
-SCRIPTS = Path(workflow.basedir) / "workflow/scripts"
+RESOURCES = Path(os.path.relpath(PROJECT / "resources"))
+SCRIPTS = PROJECT / "workflow/scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from emofuse import plan as planning
@@ -45,8 +45,8 @@ def mistakes_as_messages():
 # `snakemake download` needs no release. Snakemake does not say its targets yet when the Snakefile is parsed.
 here = workflow.is_main_process and "download" not in sys.argv[1:]
 with mistakes_as_messages():
-    require_plain_folder(workflow.basedir, RESOURCES)
-    check(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml", workflow.configfiles)
+    require_plain_folder(PROJECT, RESOURCES)
+    check(config, PROJECT / "workflow/schemas/config.schema.yaml", workflow.configfiles)
     plan = planning.make_plan(config, needs_release=here)
     if here:
         plan.require_release()

@@ -245,7 +245,7 @@ rule make_report:
                     path
                     for modality in plan.modalities
                     for path in models(modality)(w)
-                    if path.endswith("/training.json")
+                    if os.path.basename(path) == "training.json"
                 ),
                 *compared(f"{ENCODER}/training.json", COMPARED),
             }

@@ -1,3 +1,1 @@
 """emofuse: multimodal emotion recognition on IEMOCAP, from the raw release to an evaluation that can be trusted."""
-
-__version__ = "0.1.0"

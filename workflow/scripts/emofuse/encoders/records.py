@@ -5,9 +5,11 @@ import resource
 
 import torch
 
+from emofuse.runtime.version import VERSION
+
 
 def cost(device, seconds, speed, parameters, versions):
-    """device: cuda or cpu. seconds: in all. speed: turns a second. versions: {package: version}."""
+    """device: cuda or cpu. seconds: in all. speed: turns a second. versions: {package: version}, beside emofuse's."""
     gpu = device == "cuda"
     return {
         "parameters": parameters,
@@ -15,7 +17,7 @@ def cost(device, seconds, speed, parameters, versions):
         "seconds": round(seconds, 2),
         "samples_per_second": speed,
         "peak_memory_mb": round(_peak_memory(device)),
-        "versions": versions,
+        "versions": {"emofuse": VERSION, **versions},
     }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 # Modules that say how and where a job is run and how it fails, or only refuse, never what comes out of it: editing a message
 # costs no GPU hours. What a download gives has a version of its own (hub.FORMAT).
 NEUTRAL = {
-    *("runtime.disk", "runtime.errors", "runtime.gpus", "runtime.job"),
+    *("runtime.disk", "runtime.errors", "runtime.gpus", "runtime.job", "runtime.version"),
     *("encoders.fitness", "encoders.hub", "encoders.proof"),
 }
 PACKAGE = "emofuse"

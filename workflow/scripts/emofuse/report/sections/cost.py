@@ -7,9 +7,9 @@ import sys
 from importlib import metadata as installed
 from pathlib import Path
 
-from emofuse import __version__
 from emofuse.report.card import settings_text
 from emofuse.report.pages import number
+from emofuse.runtime.version import VERSION
 
 PACKAGES = (
     *("snakemake", "torch", "transformers", "torchaudio", "accelerate", "av", "scikit-learn", "xgboost", "statsmodels"),
@@ -50,7 +50,7 @@ def steps(benchmarks, trainings):
 
 def versions(models):
     """[(what, version)]: what made the report (commit, Python, platform, packages) and what trained the models."""
-    found = [("emofuse", __version__), ("commit", commit()), ("Python", sys.version.split()[0])]
+    found = [("emofuse", VERSION), ("commit", commit()), ("Python", sys.version.split()[0])]
     found.append(("platform", platform.platform()))
     for package in PACKAGES:
         try:
