@@ -59,6 +59,7 @@ rule all:
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
         plan.all_manifests,
         [models(modality) for modality in plan.modalities],
+        named_models(),
         predictions(plan.splits),
         ["results/<corpus>/<run>/scene.html"] if outputs.compares_scenes(plan.protocols) else [],
         expand(rules.make_tables.output, protocol=plan.protocols),

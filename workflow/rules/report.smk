@@ -1,5 +1,7 @@
 """Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and paper/."""
 
+from itertools import product
+
 from emofuse.configuration import meaning, named
 from emofuse.report import outputs
 from emofuse.runtime import kinds
@@ -41,6 +43,16 @@ def models(modality, splits=plan.splits):
         return sorted({path for paths in found for path in paths})
 
     return files
+
+
+def named_models(splits=plan.splits):
+    """Every file of the encoders that systems name, and that the results of some folds rest on. They may be in no fusion."""
+    found = set()
+    for system, split, seed in product(plan.systems, splits, plan.seeds):
+        if plan.systems[system]["encoders"]:
+            for other in plan.splits_behind(split):
+                found |= {*read_by(system, other, seed), *tuned_for(system, other, seed, rules.fine_tune.output)}
+    return sorted(found)
 
 
 def tables(folder, names):
@@ -107,7 +119,9 @@ FACTS = {
 EVALUATIONS = {protocol: f"results/{plan.corpus}/{plan.run}/evaluation/{protocol}" for protocol in plan.protocols}
 # The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
 FIGURE_SPLIT = next(s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"])
-REFERENCES = [str(RESOURCES / "reference_numbers.tsv")] if plan.systems else []
+# Numbers that are published of IEMOCAP say nothing about another corpus, nor about one that is made up.
+COMPARABLE = plan.systems and plan.listing is None and not plan.generated
+REFERENCES = [str(RESOURCES / "reference_numbers.tsv")] if COMPARABLE else []
 
 
 rule make_tables:
@@ -188,6 +202,7 @@ for split in plan.splits:
             comparisons(COMPARED),
             # Or Snakemake would not miss a deleted model as long as there are predictions.
             [models(modality, [split]) for modality in plan.modalities],
+            named_models([split]),
 
 
 rule make_figures:
@@ -241,6 +256,7 @@ rule make_report:
                     if path.endswith("/training.json")
                 ),
                 *compared(f"{ENCODER}/training.json", COMPARED),
+                *(path for path in named_models() if path.endswith("/training.json")),
             }
         ),
         selection=comparisons(COMPARED),
@@ -327,3 +343,4 @@ rule paper:
         PAPER_CHECKS,  # here too, or they would wait for the choice of an encoder
         comparisons(plan.modalities if plan.selection else []),
         [models(modality) for modality in plan.modalities],
+        named_models(),
