@@ -110,6 +110,8 @@ FACTS = {
     "final_system": config["final_system"],
     "classifiers": ordered(config["classifiers"]),
     "sessions": plan.sessions,
+    "listed": plan.listing is not None,
+    "clusters": "dialogs" if plan.listing is None or plan.listing.has_dialogs else "speakers",
     "systems": ordered(plan.systems),
     "offline": named.offline(config),
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
@@ -117,8 +119,11 @@ FACTS = {
     ],
 }
 EVALUATIONS = {protocol: f"results/{plan.corpus}/{plan.run}/evaluation/{protocol}" for protocol in plan.protocols}
-# The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
-FIGURE_SPLIT = next(s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"])
+# The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session, or its only one.
+FIGURE_SPLIT = next(
+    (s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"]),
+    plan.splits_of[plan.primary][0],
+)
 # Numbers that are published of IEMOCAP say nothing about another corpus, nor about one that is made up.
 COMPARABLE = plan.systems and plan.listing is None and not plan.generated
 REFERENCES = [str(RESOURCES / "reference_numbers.tsv")] if COMPARABLE else []

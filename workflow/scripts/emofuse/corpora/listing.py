@@ -3,13 +3,12 @@
 import hashlib
 import json
 import os
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from emofuse.corpora.iemocap.names import dialog_of
+from emofuse.corpora.units import unit_of
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError, listing
 
@@ -25,7 +24,6 @@ FACTS = {
     "video": ("turn_id", "start_s", "end_s", "crop", "video"),
 }
 FILES = {"turns": ("audio", "video"), "text": ("text_file",), "audio": ("audio",), "video": ("video",)}
-UNITS = 16  # jobs that cut a corpus's clips of one modality
 
 
 @dataclass(frozen=True)
@@ -130,12 +128,3 @@ def read_listing(corpus):
     if not found.rows:
         raise EmofuseError(f"corpus.root is {root}, in which no turn of the kind '{corpus['kind']}' was found.")
     return found
-
-
-def unit_of(turn_id):
-    """The folder of a turn's clips, which one job cuts: IEMOCAP's dialog, elsewhere one of sixteen, dealt by the id's CRC.
-
-    So a corpus of 7,442 files is not 7,442 jobs, and a turn that is added cuts a sixteenth again.
-    """
-    dialog = dialog_of(turn_id)
-    return dialog if dialog != turn_id else f"part-{zlib.crc32(turn_id.encode()) % UNITS:x}"

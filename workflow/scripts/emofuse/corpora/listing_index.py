@@ -1,5 +1,6 @@
 """Indexes a corpus that a recipe listed: turns.parquet, words.parquet and votes.parquet."""
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -7,15 +8,13 @@ import pyarrow as pa
 
 from emofuse.corpora.iemocap.text import read_text
 from emofuse.corpora.problems import Problems
-from emofuse.corpora.turns import TURNS_SCHEMA
-from emofuse.corpora.votes import VOTES_SCHEMA
-from emofuse.corpora.words import WORDS_SCHEMA
+from emofuse.corpora.turns import TURNS_SCHEMA, VOTES_SCHEMA, WORDS_SCHEMA
 from emofuse.media.lengths import seconds_of
 from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError
 
 OFFICIAL = pa.field("official", pa.string())  # train, val, test of the corpus's own split, '' without one
-STYLE = "all"  # IEMOCAP's dialogs are improvised or scripted
+STYLE = ""  # only IEMOCAP's dialogs are improvised or scripted
 
 
 def index_turns(listing, folds, on_missing, turns_path, problems_path):
@@ -86,8 +85,10 @@ def deal(rows, folds):
     labels = np.array([row.label for row in rows])
     dealt = np.zeros(len(rows), np.int64)
     folder = StratifiedGroupKFold(number, shuffle=True, random_state=folds["seed"])
-    for fold, (_, tested) in enumerate(folder.split(labels, labels, wholes), 1):
-        dealt[tested] = fold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # then some fold lacks it
+        for fold, (_, tested) in enumerate(folder.split(labels, labels, wholes), 1):
+            dealt[tested] = fold
     if missing := sorted(set(range(1, number + 1)) - set(dealt.tolist())):
         raise EmofuseError(
             f"corpus.folds: fold {missing[0]} of {number} has no turn, for the classes are too uneven between {by}s; lower"
