@@ -44,11 +44,13 @@ include: "workflow/rules/corpus.smk"
 include: "workflow/rules/clips.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/encoders.smk"
+include: "workflow/rules/proof.smk"
 include: "workflow/rules/motion.smk"
 include: "workflow/rules/selection.smk"
 include: "workflow/rules/fusion.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
 include: "workflow/rules/scene.smk"
 
 
