@@ -44,11 +44,13 @@ include: "workflow/rules/corpus.smk"
 include: "workflow/rules/clips.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/encoders.smk"
+include: "workflow/rules/proof.smk"
 include: "workflow/rules/motion.smk"
 include: "workflow/rules/selection.smk"
 include: "workflow/rules/fusion.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
 include: "workflow/rules/scene.smk"
 
 
@@ -59,6 +61,7 @@ rule all:
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
         plan.all_manifests,
         [models(modality) for modality in plan.modalities],
+        named_models(),
         predictions(plan.splits),
         ["results/<corpus>/<run>/scene.html"] if outputs.compares_scenes(plan.protocols) else [],
         expand(rules.make_tables.output, protocol=plan.protocols),
