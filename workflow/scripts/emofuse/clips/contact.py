@@ -1,0 +1,158 @@
+"""Watches the picture of a dialog while each turn is spoken: stills, and which part of it moves with the sound."""
+
+import io
+import math
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image
+
+from emofuse.clips.cutting import damage_of, present, refuse
+from emofuse.clips.files import clip_path, read_manifests, require_whole_clips
+from emofuse.corpora.iemocap.names import side_of
+from emofuse.media.reading import Video
+from emofuse.media.synchrony import Motion, agreement, loudness, reformatted
+from emofuse.media.verdicts import exact, of_picture
+from emofuse.media.wav import RATE, MediaError, read_clip
+from emofuse.runtime import store
+
+HALVES = {"left": (0.0, 0.0, 0.5, 1.0), "right": (0.5, 0.0, 0.5, 1.0)}
+WIDTH = 240  # pixels of a still: the whole picture
+MOST_BYTES = 11_000  # of a still, so that a page of the release's 604 stays under 10 MB
+
+WATCHED_SCHEMA = pa.schema(
+    [
+        ("turn_id", pa.string()),
+        ("dialog", pa.string()),
+        ("speaker", pa.string()),
+        ("start_s", pa.float64()),
+        ("crop", pa.list_(pa.float64(), 4)),  # x, y, width, height of the speaker, as fractions of the picture
+        ("own", pa.float64()),  # correlation of the motion in the crop with the sound
+        ("other", pa.float64()),  # the same of the other part of the picture; both null where nothing can be said
+        (
+            "still",
+            pa.binary(),
+        ),  # JPEG of the whole picture where the turn is loudest; null for the turns that are not shown
+        ("shown", pa.bool_()),
+        ("note", pa.string()),  # why there is no picture
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A turn to watch. start_s, end_s: in the picture's file. crop, other: x, y, width, height as fractions of the picture, of
+    the speaker and of whom to compare with, or None. sound: int16 (samples,) from the turn's start on, at 16 kHz; empty where
+    there is none. shown: whether a still is taken."""
+
+    turn_id: str
+    start_s: float
+    end_s: float
+    crop: tuple[float, float, float, float]
+    other: tuple[float, float, float, float] | None
+    sound: np.ndarray
+    shown: bool
+
+
+def watch_dialog(dialog, turns_path, avi_path, clips_root, manifest_path, out_path, on_missing):
+    """Write a table (WATCHED_SCHEMA) of a dialog's turns, in the order in which they begin, of one pass over its avi.
+
+    The crop is the speaker's half of the split screen, the other part the other half. clips_root, manifest_path: of the turns'
+    audio clips. avi_path: None where it is missing; on_missing as for cutting. Raises EmofuseError also for a damaged clip.
+    """
+    turns = store.read_parquet(turns_path, ["turn_id", "dialog", "speaker", "start_s", "end_s"])
+    turns = turns.filter(pc.equal(turns["dialog"], dialog)).to_pylist()
+    turns.sort(key=lambda turn: (turn["start_s"], turn["turn_id"]))
+    clips = {turn: row for turn, row in read_manifests([manifest_path]).items() if row["status"] == "ok"}
+    require_whole_clips(clips_root, "audio", list(clips), clips)
+    shown, spoken = first_and_last(turns), []
+    for turn in turns:
+        name = turn["turn_id"]
+        sound = np.zeros(0, np.int16)
+        if name in clips:
+            sound = read_clip(clip_path(clips_root, "audio", name), int(clips[name]["frames"]))
+        side = side_of(name, "speaker")
+        crop, other = HALVES[side], HALVES["left" if side == "right" else "right"]
+        spoken.append(Spoken(name, turn["start_s"], turn["end_s"], crop, other, sound, name in shown))
+    try:
+        with Video(present(avi_path)) as video:
+            seen = watch(video, spoken)
+    except (OSError, MediaError) as error:
+        damage = damage_of(avi_path or f"the video of {dialog}", error)
+        refuse([damage], on_missing)
+        seen = {turn.turn_id: {"note": damage[1]} for turn in spoken}
+    rows = [
+        {**turn, "crop": s.crop, "shown": s.shown, **seen[s.turn_id]} for turn, s in zip(turns, spoken, strict=True)
+    ]
+    store.write_parquet(out_path, pa.Table.from_pylist(rows, WATCHED_SCHEMA))
+
+
+def first_and_last(turns):
+    """Ids of the first and last turn of each speaker, of dicts of turns in their order."""
+    ids = {}
+    for turn in turns:
+        ids.setdefault(turn["speaker"], []).append(turn["turn_id"])
+    return {turn_id for of_speaker in ids.values() for turn_id in (of_speaker[0], of_speaker[-1])}
+
+
+def watch(video, turns):
+    """{turn id: its own, other, still and note of WATCHED_SCHEMA} of Spoken turns, of one pass over an open Video.
+
+    own and other are None unless both parts can be compared with the sound. Raises MediaError as the Video does.
+    """
+    parts = sorted({part for turn in turns for part in (turn.crop, turn.other) if part})
+    motion, ticks, moved, stills = Motion(parts), [], [], {}
+    waiting = sorted(((*_moment(turn, video), turn.turn_id) for turn in turns if turn.shown), reverse=True)
+    for tick, frame in video.frames():
+        ticks.append(tick)
+        moved.append(motion.add(frame))
+        while waiting and waiting[-1][0] <= tick:
+            _, end, turn_id = waiting.pop()
+            if tick < end:
+                stills[turn_id] = _jpeg(frame)
+    ticks, moved = np.array(ticks), dict(zip(parts, np.array(moved).T, strict=True))
+    found = {}
+    for turn in turns:
+        verdict = of_picture(turn.start_s, turn.end_s, ticks, video.time_base, video.step)
+        own, other = _compared(turn, verdict, ticks, moved, video) if verdict.status == "ok" else (None, None)
+        note = verdict.note if verdict.status != "ok" else ""
+        found[turn.turn_id] = {"own": own, "other": other, "still": stills.get(turn.turn_id), "note": note}
+    return found
+
+
+def _moment(turn, video):
+    """(tick from which on a turn's still may be taken, tick of its end): where it is loudest, for there a mouth is open."""
+    start, end = (math.ceil(exact(seconds) / video.time_base) for seconds in (turn.start_s, turn.end_s))
+    edges = np.arange(0, len(turn.sound) + 1, RATE // 10)
+    after = int(np.argmax(loudness(turn.sound, edges))) / 10 if len(edges) > 1 else (turn.end_s - turn.start_s) / 2
+    loudest = math.floor((turn.start_s + after) / video.time_base)
+    return max(start, min(loudest, end - video.step)), end
+
+
+def _compared(turn, verdict, ticks, moved, video):
+    """How the motion of the crop and of the other part agree with the sound, or (None, None)."""
+    if turn.other is None:
+        return None, None
+    frames = ticks[verdict.first : verdict.end]
+    seconds = np.append(frames, frames[-1] + video.step) * float(video.time_base) - turn.start_s
+    edges = np.rint(seconds * RATE).astype(int)
+    edges = edges[edges <= len(turn.sound)]
+    loud = loudness(turn.sound, edges)
+    span = slice(verdict.first, verdict.first + len(loud))
+    both = [agreement(moved[part][span], loud) for part in (turn.crop, turn.other)]
+    return (None, None) if np.isnan(both).any() else tuple(both)
+
+
+def _jpeg(frame):
+    """The whole frame, WIDTH wide, as a JPEG of at most MOST_BYTES where some quality allows that."""
+    height = max(1, round(WIDTH * frame.height / frame.width))
+    picture = Image.fromarray(reformatted(av.video.reformatter.VideoReformatter(), frame, WIDTH, height, "rgb24"))
+    for quality in (80, 65, 50, 35, 20, 10):
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality)
+        if buffer.tell() <= MOST_BYTES:
+            break
+    return buffer.getvalue()
