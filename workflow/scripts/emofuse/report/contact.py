@@ -36,10 +36,7 @@ NUMBERS_SCHEMA = pa.schema(
         ("t", pa.float64()),  # paired over the speaker's turns; negative where the other part moves with the sound
         ("p", pa.float64()),  # of that t, two-sided
         ("dialog_t", pa.float64()),  # over the turns of both speakers, whose halves change places together
-        (
-            "dialog_q",
-            pa.float64(),
-        ),  # p, one-sided and corrected for the number of dialogs, that the other part does not
+        ("dialog_q", pa.float64()),  # of that t, one-sided, corrected: small where the other part moves with the sound
         ("verdict", pa.string()),  # of the dialog: a key of VERDICTS
     ]
 )
