@@ -30,6 +30,17 @@ if os.path.exists("config/config.yaml") and not os.path.samefile("config/config.
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/demo.smk"
+
+
+if plan.listing:
+
+    include: "workflow/rules/listing.smk"
+
+else:
+
+    include: "workflow/rules/iemocap.smk"
+
+
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/clips.smk"
 include: "workflow/rules/contact.smk"

@@ -98,6 +98,8 @@ FACTS = {
     "final_system": config["final_system"],
     "classifiers": ordered(config["classifiers"]),
     "sessions": plan.sessions,
+    "listed": plan.listing is not None,
+    "clusters": "dialogs" if plan.listing is None or plan.listing.has_dialogs else "speakers",
     "systems": ordered(plan.systems),
     "offline": named.offline(config),
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[

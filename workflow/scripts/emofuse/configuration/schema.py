@@ -57,6 +57,8 @@ def load_schema(path):
         if isinstance(node, dict):
             if "enum_of" in node:
                 node["enum"] = list(kinds.constants(node.pop("enum_of")))
+            if "also" in node:
+                node["enum"] += kinds.constants(node.pop("also"))
             if "settings_of" in node:
                 things = kinds.constants(node.pop("settings_of"))
                 node["properties"] = {name: _section(constants) for name, constants in things.items()}

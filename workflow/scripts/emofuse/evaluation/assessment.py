@@ -196,7 +196,7 @@ def words_seen(words, frames, facts):
 
 def groupings(facts, seen):
     """{grouping: group of each turn (Series)}."""
-    found = {"speaker": facts["speaker"], "style": facts["style"]}
+    found = {"speaker": facts["speaker"], "style": facts["style"].replace("", "all")}
     return found if seen is None else found | {"words": seen.map({True: "seen", False: "unseen"})}
 
 

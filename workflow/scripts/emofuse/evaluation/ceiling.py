@@ -105,7 +105,7 @@ def held_against_others(tested, shares):
     own = shares.loc[held, tested.names].to_numpy()
     style = tested.facts["style"].to_numpy()[turns]
     groups = [("class", name, truth == number) for number, name in enumerate(tested.names)]
-    groups += [("style", name, style == name) for name in sorted(set(style))]
+    groups += [("style", name, style == name) for name in sorted(set(style) - {""})]
     rows = tested.rows(("others", "all", "all"), turns, truth, own)
     for grouping, name, mask in groups:
         measures = ("wa",) if grouping == "class" else ("wa", "ua")

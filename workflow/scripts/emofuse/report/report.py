@@ -71,7 +71,9 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
         for protocol, folder in evaluations.items()
     }
     folds = {protocol: read_folds(paths) for protocol, paths in by_protocol(splits).items()}
-    turns = read_parquet(corpus.turns, ["turn_id", "session", "scenario", "label", "start_s", "end_s"]).to_pandas()
+    turns = read_parquet(
+        corpus.turns, ["turn_id", "session", "speaker", "scenario", "label", "start_s", "end_s"]
+    ).to_pandas()
     left_out = turns_left_out(stores, turns, run.class_of)
     models = read_models(encoders.trainings)
     choices = read_choices(facts["choices"], stores, encoders.selection, folds[primary])

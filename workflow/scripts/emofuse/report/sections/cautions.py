@@ -17,8 +17,9 @@ def cautions(run, findings, sources, folds, turns, left_out, choices):
     final = groups[groups["system"] == "chosen"].assign(wa=lambda frame: 100 * frame["wa"])
     said = [
         _chance(findings),
+        _clusters(run.facts["clusters"]),
         _speakers(final, folds),
-        _scripts(findings, sources, turns[turns["label"].isin(run.class_of)]),
+        _scripts(findings, sources, turns[turns["label"].isin(run.class_of)], run.facts["listed"]),
         _words(final),
         _offline(run.facts["offline"], first),
         _choice(run.facts["final_system"]),
@@ -45,6 +46,16 @@ def _chance(findings):
     return "Chance", f"{text}."
 
 
+def _clusters(clusters):
+    """What intervals and tests draw."""
+    if clusters == "dialogs":
+        return None
+    return "Clusters", (
+        "This corpus says of no turns that they are of one dialog. So where intervals and tests are said to draw dialogs, they"
+        " draw whole speakers, within the groups to which these were dealt."
+    )
+
+
 def _speakers(final, folds):
     """final: the rows of groups.parquet of the final system, WA in percent."""
     speakers = final[final["grouping"] == "speaker"]
@@ -68,8 +79,10 @@ def shared_speakers(folds):
     )
 
 
-def _scripts(findings, sources, labelled):
-    """labelled: the corpus' turns that are in a class of the run."""
+def _scripts(findings, sources, labelled, listed):
+    """labelled: the corpus' turns that are in a class of the run; listed: whether the corpus is another than IEMOCAP."""
+    if listed:
+        return _scenes(findings, labelled)
     sessions = labelled.groupby("scenario")["session"].transform("nunique")
     known = (
         f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session plays "
@@ -91,6 +104,18 @@ def _scripts(findings, sources, labelled):
         f"{known} (majority class: {findings['majority']['wa']:.1f} %), and {lacking}: how much of the final system's "
         f"{findings['final']['wa']:.1f} % is recognising the scene cannot be told from this run (set protocols: [session, "
         f"{NEW_SCENES}, {KNOWN_SCENES}])."
+    )
+
+
+def _scenes(findings, labelled):
+    if not labelled["scenario"].any():
+        return None
+    speakers = labelled.groupby("scenario")["speaker"].transform("nunique")
+    return "Scenes", (
+        f"{100 * ((speakers > 1) & (labelled['scenario'] != '')).mean():.0f} % of the labelled turns are of a scene (a"
+        " sentence, a script) that another speaker plays too. The scene alone, without any clip, gives"
+        f" {findings['scenario']['wa']:.1f} % WA (majority class: {findings['majority']['wa']:.1f} %); no fold"
+        " tests a new scene."
     )
 
 
