@@ -13,6 +13,9 @@ from PIL import Image
 import release_tree
 from emofuse.clips import contact
 from emofuse.clips.files import COLUMNS, clip_path, manifest_path, save_clip
+from emofuse.clips.stills import watch_rows
+from emofuse.corpora import sheet
+from emofuse.corpora.listing import Listing, Row
 from emofuse.media.reading import Video
 from emofuse.media.synchrony import Motion, agreement, loudness
 from emofuse.media.wav import RATE, wav_bytes
@@ -171,5 +174,58 @@ def test_a_missing_avi_is_refused_or_said_on_the_page(tmp_path):
 
 def test_stills_of_the_whole_release_leave_the_page_under_10_mb():
     noise = np.random.default_rng(0).integers(0, 256, (480, 720, 3), dtype=np.uint8)
-    still = contact._jpeg(av.VideoFrame.from_ndarray(noise, format="rgb24"))
+    still = contact.jpeg(av.VideoFrame.from_ndarray(noise, format="rgb24"))
     assert 604 * len(base64.b64encode(still)) < 9_500_000
+
+
+def test_a_listing_gets_stills_with_their_crops_and_no_number(tmp_path):
+    film(tmp_path / "long.avi", np.repeat([[0, 0], [1, 0], [0, 1]], 20, axis=0))
+    crop = (0.0, 0.25, 0.5, 0.5)
+    rows = [
+        *(Row(f"t{n}", "ann", video="long.avi", start_s=n * 0.4, end_s=n * 0.4 + 0.6, crop=crop) for n in range(4)),
+        Row("t9", "bob", video="long.avi"),
+        Row("u", "bob", text="no picture"),
+        Row("x", "cy", video="gone.mp4"),
+    ]
+    listing, tables = Listing(tmp_path, rows), []
+    for unit in listing.units:
+        tables.append(tmp_path / f"{unit}.parquet")
+        if any(row.turn_id == "x" for row in listing.by_unit[unit]):
+            with pytest.raises(EmofuseError, match=r"gone\.mp4 is missing"):
+                watch_rows(listing, unit, tables[-1], "error")
+        watch_rows(listing, unit, tables[-1], "drop")
+    found = {row["turn_id"]: row for path in tables for row in read_parquet(path).to_pylist()}
+    assert sorted(found) == ["t0", "t1", "t2", "t3", "t9", "x"]
+    assert [name for name, row in sorted(found.items()) if row["shown"]] == ["t0", "t3", "t9", "x"]
+    mouths = {}
+    for name in ("t0", "t3", "t9"):
+        picture = np.asarray(Image.open(io.BytesIO(found[name]["still"])).convert("L"))
+        mouths[name] = [picture[110:125, x : x + 30].mean() < 60 for x in (45, 165)]
+    assert mouths == {"t0": [False, False], "t3": [False, True], "t9": [True, False]}
+    made = [tmp_path / f"sheet.{kind}" for kind in ("html", "parquet", "tsv")]
+    make_contact_sheet(Run("made", "", "", {"leaks": {}}), tables, *made)
+    html = made[0].read_text()
+    assert html.count("data:image") == 3 and "gone.mp4 is missing" in html and "There is no number" in html
+    assert html.count("x 0.00, y 0.25, 0.50 wide, 0.50 high") == 2 and html.count("all of it") == 2
+    assert 'style="left: 0.0%; top: 25.0%; width: 50.0%; height: 50.0%"' in html
+
+
+def test_a_corpus_without_pictures_has_no_contact_sheet(tmp_path):
+    listing = Listing(tmp_path, [Row("a", "ann", text="hello")])
+    watch_rows(listing, listing.units[0], tmp_path / "w.parquet", "error")
+    with pytest.raises(EmofuseError, match="no turn with a picture"):
+        make_contact_sheet(Run("made", "", "", {"leaks": {}}), [tmp_path / "w.parquet"], *[tmp_path / "x"] * 3)
+
+
+def test_where_dialogs_are_many_a_card_is_a_speaker_and_where_speakers_are_some_are_left_out():
+    few = [Row(f"{d}-{n}", "ab"[n % 2], video="v", dialog=f"d{d}") for d in range(160) for n in range(6)]
+    cards, shown = sheet.chosen(few)
+    assert cards["7-3"] == "d7" and len(shown) == 640
+    assert {turn for turn in shown if turn.startswith("7-")} == {"7-0", "7-1", "7-4", "7-5"}
+    cards, shown = sheet.chosen([*few, Row("e", "c", video="v", dialog="e")])
+    assert cards["7-3"] == "b" and len(shown) == 5
+    many = [Row(f"{s}-{n}", f"s{s}", video="v", dialog=f"d{s}") for s in range(700) for n in range(3)]
+    cards, shown = sheet.chosen(many)
+    assert 400 < len(shown) <= 640 and {row.turn_id for row in many if f"s{row.turn_id[:-2]}" in cards.values()} == set(
+        cards
+    )

@@ -3,31 +3,73 @@
 Nothing else waits for it: a target of its own, `snakemake contact_sheet`.
 """
 
+import hashlib
+import json
 
-rule watch_dialog:
-    input:
-        turns="results/<corpus>/turns.parquet",
-        sound="results/<corpus>/clips/audio/{dialog}.manifest.tsv",
-        avi=lambda w: plan.existing(paths.avi_path(plan.root, w.dialog)),
-    output:
-        "results/<corpus>/contact_sheet/{dialog}.parquet",
-    log:
-        "results/<corpus>/logs/watch_dialog/{dialog}.log",
-    benchmark:
-        "results/<corpus>/benchmarks/watch_dialog/{dialog}.tsv"
-    group:
-        "clips"
-    conda:
-        "../../envs/emofuse.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-        on_missing=config["corpus"]["on_missing"],
-    params:
-        code=fingerprint("watch_dialog"),
-        clips=plan.clips_root("audio"),
-    script:
-        "../scripts/watch_dialog.py"
+from emofuse.corpora import sheet
+
+
+def chosen_digest(wildcards):
+    """A hash of which turns of a unit the sheet counts, on which cards, and shows."""
+    turns = [row.turn_id for row in plan.listing.by_unit[wildcards.dialog]]
+    facts = [[turn, CARDS[turn], turn in SHOWN] for turn in turns if turn in CARDS]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+if plan.listing:
+
+    with mistakes_as_messages():
+        CARDS, SHOWN = sheet.chosen(plan.listing.rows)
+
+    rule watch_dialog:
+        output:
+            "results/<corpus>/contact_sheet/{dialog}.parquet",
+        log:
+            "results/<corpus>/logs/watch_dialog/{dialog}.log",
+        benchmark:
+            "results/<corpus>/benchmarks/watch_dialog/{dialog}.tsv"
+        group:
+            "clips"
+        conda:
+            "../../envs/emofuse.yaml"
+        resources:
+            mem_mb=1000,
+            runtime=60,
+            on_missing=config["corpus"]["on_missing"],
+        params:
+            code=recipe("watch_listing"),
+            corpus=RECIPE,
+            digest=lambda w: plan.listing.digest("video", w.dialog),
+            chosen=chosen_digest,
+        script:
+            "../scripts/watch_listing.py"
+
+else:
+
+    rule watch_dialog:
+        input:
+            turns="results/<corpus>/turns.parquet",
+            sound="results/<corpus>/clips/audio/{dialog}.manifest.tsv",
+            avi=lambda w: plan.existing(paths.avi_path(plan.root, w.dialog)),
+        output:
+            "results/<corpus>/contact_sheet/{dialog}.parquet",
+        log:
+            "results/<corpus>/logs/watch_dialog/{dialog}.log",
+        benchmark:
+            "results/<corpus>/benchmarks/watch_dialog/{dialog}.tsv"
+        group:
+            "clips"
+        conda:
+            "../../envs/emofuse.yaml"
+        resources:
+            mem_mb=1000,
+            runtime=10,
+            on_missing=config["corpus"]["on_missing"],
+        params:
+            code=fingerprint("watch_dialog"),
+            clips=plan.clips_root("audio"),
+        script:
+            "../scripts/watch_dialog.py"
 
 
 rule make_contact_sheet:

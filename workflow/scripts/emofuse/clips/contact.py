@@ -13,6 +13,7 @@ from PIL import Image
 from emofuse.clips.cutting import damage_of, present, refuse
 from emofuse.clips.files import clip_path, read_manifests, require_whole_clips
 from emofuse.corpora.iemocap.names import side_of
+from emofuse.corpora.sheet import first_and_last
 from emofuse.media.reading import Video
 from emofuse.media.synchrony import Motion, agreement, loudness, reformatted
 from emofuse.media.verdicts import exact, of_picture
@@ -68,7 +69,7 @@ def watch_dialog(dialog, turns_path, avi_path, clips_root, manifest_path, out_pa
     turns.sort(key=lambda turn: (turn["start_s"], turn["turn_id"]))
     clips = {turn: row for turn, row in read_manifests([manifest_path]).items() if row["status"] == "ok"}
     require_whole_clips(clips_root, "audio", list(clips), clips)
-    shown, spoken = first_and_last(turns), []
+    shown, spoken = first_and_last((turn["turn_id"], turn["speaker"]) for turn in turns), []
     for turn in turns:
         name = turn["turn_id"]
         sound = np.zeros(0, np.int16)
@@ -90,14 +91,6 @@ def watch_dialog(dialog, turns_path, avi_path, clips_root, manifest_path, out_pa
     store.write_parquet(out_path, pa.Table.from_pylist(rows, WATCHED_SCHEMA))
 
 
-def first_and_last(turns):
-    """Ids of the first and last turn of each speaker, of dicts of turns in their order."""
-    ids = {}
-    for turn in turns:
-        ids.setdefault(turn["speaker"], []).append(turn["turn_id"])
-    return {turn_id for of_speaker in ids.values() for turn_id in (of_speaker[0], of_speaker[-1])}
-
-
 def watch(video, turns):
     """{turn id: its own, other, still and note of WATCHED_SCHEMA} of Spoken turns, of one pass over an open Video.
 
@@ -112,7 +105,7 @@ def watch(video, turns):
         while waiting and waiting[-1][0] <= tick:
             _, end, turn_id = waiting.pop()
             if tick < end:
-                stills[turn_id] = _jpeg(frame)
+                stills[turn_id] = jpeg(frame)
     ticks, moved = np.array(ticks), dict(zip(parts, np.array(moved).T, strict=True))
     found = {}
     for turn in turns:
@@ -146,10 +139,14 @@ def _compared(turn, verdict, ticks, moved, video):
     return (None, None) if np.isnan(both).any() else tuple(both)
 
 
-def _jpeg(frame):
-    """The whole frame, WIDTH wide, as a JPEG of at most MOST_BYTES where some quality allows that."""
-    height = max(1, round(WIDTH * frame.height / frame.width))
-    picture = Image.fromarray(reformatted(av.video.reformatter.VideoReformatter(), frame, WIDTH, height, "rgb24"))
+def jpeg(frame):
+    """The whole frame, upright and WIDTH wide, as a JPEG of at most MOST_BYTES where some quality allows that."""
+    quarters = round(frame.rotation / 90) % 4
+    width, height = (frame.width, frame.height) if quarters % 2 == 0 else (frame.height, frame.width)
+    size = WIDTH, max(1, round(WIDTH * height / width))
+    converter = av.video.reformatter.VideoReformatter()
+    picture = reformatted(converter, frame, *(size if quarters % 2 == 0 else reversed(size)), "rgb24")
+    picture = Image.fromarray(np.ascontiguousarray(np.rot90(picture, quarters)))
     for quality in (80, 65, 50, 35, 20, 10):
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality)

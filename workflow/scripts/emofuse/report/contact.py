@@ -10,6 +10,7 @@ from scipy import stats
 from emofuse.corpora.problems import PROBLEM_COLUMNS
 from emofuse.report.pages import write_page
 from emofuse.runtime import store
+from emofuse.runtime.errors import EmofuseError
 
 # A dialog is listed where it is wrong with a false discovery rate (Benjamini & Hochberg) of this: of those listed, 1 in 20 may
 # be right.
@@ -45,16 +46,19 @@ NUMBERS_SCHEMA = pa.schema(
 def make_contact_sheet(run, watched, page, numbers, problems):
     """Write the page, its numbers (NUMBERS_SCHEMA, a row a dialog and speaker) and the dialogs that look wrong as problems.
 
-    run: a `run.Run`. watched: paths of tables as `clips.contact` writes them.
+    run: a `run.Run`. watched: paths of tables as `clips.contact` writes them. Raises EmofuseError
+    where they hold no turn.
     """
     turns = pa.concat_tables([store.read_parquet(path) for path in watched]).to_pandas()
+    if turns.empty:
+        raise EmofuseError(f"{run.corpus} has no turn with a picture, so there is nothing for a contact sheet to show.")
     judged = judge(turns)
     speakers = by_speaker(turns, judged)
     store.write_parquet(numbers, pa.Table.from_pandas(speakers, NUMBERS_SCHEMA, preserve_index=False))
     store.write_tsv(
         problems, [_problem(*row) for row in judged[judged["verdict"] == WRONG].iterrows()], PROBLEM_COLUMNS
     )
-    shown = turns[turns["shown"]]
+    shown = turns[turns["shown"]].sort_values(["start_s", "turn_id"])
     counts = judged["verdict"].value_counts()
     write_page(
         page,
