@@ -7,7 +7,7 @@ from emofuse.corpora.problems import MOST_LISTED
 from emofuse.runtime.errors import EmofuseError, listing
 
 LEVELS = 3  # of folders below the root: an archive unpacked in a folder, in a folder of downloads
-EXAMPLES = 5
+EXAMPLES = 20
 
 
 def files_below(root, suffixes):
@@ -27,10 +27,8 @@ def files_below(root, suffixes):
 
 
 def folder_of(root):
-    """The release's folder as a Path. Raises EmofuseError where it is not set or no folder."""
-    if root is None or not str(root).strip():
-        raise EmofuseError("corpus.root is not set: it is the folder of the release.")
-    root = Path(root).expanduser()
+    """The release's folder as a Path. Raises EmofuseError where it is none."""
+    root = Path(root)
     if not root.is_dir():
         raise EmofuseError(f"corpus.root is {root}, which is {'not a folder' if root.exists() else 'not there'}.")
     return root

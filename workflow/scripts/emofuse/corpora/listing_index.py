@@ -1,5 +1,6 @@
 """Indexes a corpus that a recipe listed: turns.parquet, words.parquet and votes.parquet."""
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -84,8 +85,10 @@ def deal(rows, folds):
     labels = np.array([row.label for row in rows])
     dealt = np.zeros(len(rows), np.int64)
     folder = StratifiedGroupKFold(number, shuffle=True, random_state=folds["seed"])
-    for fold, (_, tested) in enumerate(folder.split(labels, labels, wholes), 1):
-        dealt[tested] = fold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # then some fold lacks it
+        for fold, (_, tested) in enumerate(folder.split(labels, labels, wholes), 1):
+            dealt[tested] = fold
     if missing := sorted(set(range(1, number + 1)) - set(dealt.tolist())):
         raise EmofuseError(
             f"corpus.folds: fold {missing[0]} of {number} has no turn, for the classes are too uneven between {by}s; lower"

@@ -46,14 +46,11 @@ def read(root, settings):
         faults.sort(key=lambda fault: (fault.line, order.get(fault.column, -1)))
         told = listing(map(table.told, faults), MOST_LISTED)
         raise EmofuseError(f"The manifest {path} has errors: {len(faults)}\n{told}")
-    problems = [*_oddities(rows)]
-    return Listing(path.parent, sorted(rows, key=lambda row: row.turn_id), problems)
+    return Listing(path.parent, sorted(rows, key=lambda row: row.turn_id), [*_oddities(rows)])
 
 
 def _file(root):
-    if root is None or not str(root).strip():
-        raise EmofuseError("corpus.root is not set: it is the manifest, a .csv, .tsv or .parquet file.")
-    path = Path(root).expanduser()
+    path = Path(root)
     if path.is_dir():
         raise EmofuseError(
             f"corpus.root is {path}, a folder. Where corpus.kind is manifest, it is the manifest itself."
@@ -98,9 +95,6 @@ def _two_genders(lines):
 
 def _oddities(rows):
     """Problems of what can be used and may not be meant. rows: in the manifest's order."""
-    if unlabelled := [row.turn_id for row in rows if not row.label]:
-        told = f"turns without a label: {some(unlabelled)}"
-        yield ".", "info", told, "they are embedded and in no split"
     spellings = defaultdict(set)
     for row in rows:
         spellings[row.label.casefold()].add(row.label)

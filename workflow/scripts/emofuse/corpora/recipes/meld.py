@@ -29,7 +29,10 @@ FOLDS = "official"
 TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
 WORDS = {"train": "train", "val": "dev", "test": "test"}  # of the names of the folders that hold the clips of a part
 CLIP = re.compile(r"dia([0-9]{1,4})_utt([0-9]{1,2})")
-COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID", "Season", "Episode")
+NUMBERS, TIMES = ("Dialogue_ID", "Utterance_ID", "Season", "Episode"), ("StartTime", "EndTime")
+COLUMNS = ("Utterance", "Speaker", "Emotion", *NUMBERS, *TIMES)
+CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})[,.]([0-9]{1,3})")  # thousandths, not always padded
+LONGEST_S, SHORTEST_S = 30, 0.1  # beyond these an utterance was cut wrongly
 ABSENT = {("val", 110, 7)}  # its clip is not in the release
 # By part, the turns of each of LABELS.
 COUNTS = {
@@ -56,13 +59,15 @@ def read(root, settings):
     if settings.get("assert_counts", True):
         expected = {f"{part} {label}": n for part, of in COUNTS.items() for label, n in zip(LABELS, of, strict=True)}
         check_counts("MELD", Counter(f"{part} {line['Emotion']}" for part in lines for line in lines[part]), expected)
+    _list_wrong_cuts(lines, problems)
     clips = _clips(files, lines, problems)
     speakers = _speakers({line["Speaker"] for of_part in lines.values() for line in of_part}, problems)
     rows = [_row(part, line, speakers, clips[part]) for part, of_part in lines.items() for line in of_part]
     for part, dialog, utterance in sorted(ABSENT):
         if clips[part] and (dialog, utterance) not in clips[part]:
-            turn = f"{part}_dia{dialog}_utt{utterance:02}"
-            problems.append((turn, "info", "clip that the release lacks", "it has words alone"))
+            problems.append(
+                (_turn_id(part, dialog, utterance), "info", "clip that the release lacks", "it has words alone")
+            )
     return Listing(root, sorted(rows, key=lambda row: row.turn_id), problems)
 
 
@@ -100,12 +105,12 @@ def _lines(root, path, faults):
             continue
         found = {column: " ".join(line[column].split()) for column in COLUMNS}
         found["Emotion"] = found["Emotion"].lower()
-        numbers = ("Dialogue_ID", "Utterance_ID", "Season", "Episode")
-        wrong = [column for column in numbers if not re.fullmatch("[0-9]{1,4}", found[column])]
+        wrong = [column for column in NUMBERS if not re.fullmatch("[0-9]{1,4}", found[column])]
+        wrong += [column for column in TIMES if not CLOCK.fullmatch(found[column])]
         if wrong:
-            faults.append(f"{where}: no number: {', '.join(wrong)}")
+            faults.append(f"{where}: no number, or no time: {', '.join(wrong)}")
             continue
-        found |= {column: int(found[column]) for column in numbers}
+        found |= {column: int(found[column]) for column in NUMBERS}
         name = found["Dialogue_ID"], found["Utterance_ID"]
         if name in seen:
             faults.append(f"{where}: a second line of dialog {name[0]}, utterance {name[1]}")
@@ -116,6 +121,33 @@ def _lines(root, path, faults):
         seen.add(name)
         lines.append(found)
     return lines
+
+
+def _list_wrong_cuts(lines, problems):
+    """List the utterances whose times cannot be right, as the clips were cut by them."""
+    lasts = {
+        _turn_id(part, line["Dialogue_ID"], line["Utterance_ID"]): _seconds(line["EndTime"])
+        - _seconds(line["StartTime"])
+        for part, of_part in lines.items()
+        for line in of_part
+    }
+    for words, turns in (
+        (f"over {LONGEST_S}", [turn for turn, seconds in lasts.items() if seconds > LONGEST_S]),
+        (f"under {SHORTEST_S:g}", [turn for turn, seconds in lasts.items() if seconds < SHORTEST_S]),
+    ):
+        if turns:
+            told = f"utterances that last {words} s by their tables: {some(sorted(turns))}"
+            problems.append((".", "warning", told, "kept, and cut wrongly"))
+
+
+def _seconds(time):
+    """`00:16:16,059` -> 976.059"""
+    hours, minutes, seconds, thousandths = map(int, CLOCK.fullmatch(time).groups())
+    return hours * 3600 + minutes * 60 + seconds + thousandths / 1000
+
+
+def _turn_id(part, dialog, utterance):
+    return f"{part}_dia{dialog}_utt{utterance:02}"
 
 
 def _text(data):
@@ -215,7 +247,7 @@ def _row(part, line, speakers, clips):
     dialog, utterance = line["Dialogue_ID"], line["Utterance_ID"]
     clip = clips.get((dialog, utterance))
     return Row(
-        turn_id=f"{part}_dia{dialog}_utt{utterance:02}",
+        turn_id=_turn_id(part, dialog, utterance),
         speaker=speakers[line["Speaker"]],
         label=line["Emotion"],
         audio=clip,

@@ -16,7 +16,7 @@ def cautions(run, findings, sources, folds, turns, left_out, choices):
     groups = first.groups
     final = groups[groups["system"] == "chosen"].assign(wa=lambda frame: 100 * frame["wa"])
     said = [
-        _chance(findings),
+        _chance(findings, run.facts["clusters"]),
         _clusters(run.facts["clusters"]),
         _speakers(final, folds),
         _scripts(findings, sources, turns[turns["label"].isin(run.class_of)], run.facts["listed"]),
@@ -30,11 +30,12 @@ def cautions(run, findings, sources, folds, turns, left_out, choices):
     return [caution for caution in said if caution]
 
 
-def _chance(findings):
+def _chance(findings, clusters):
     sure = findings["final"]["interval"]
+    others = "dialogs of these speakers" if clusters == "dialogs" else "speakers"
     text = (
         f"The 95 % interval of the final system's WA is {sure['low']:.1f} to {sure['high']:.1f}: how it would "
-        "vary with other dialogs of these speakers, scored by these trained models"
+        f"vary with other {others}, scored by these trained models"
     )
     if findings["folds"] > 1:
         text += (
@@ -52,7 +53,7 @@ def _clusters(clusters):
         return None
     return "Clusters", (
         "This corpus says of no turns that they are of one dialog. So where intervals and tests are said to draw dialogs, they"
-        " draw whole speakers, within the groups to which these were dealt."
+        " draw whole speakers, all together, so they tell of other speakers and not of other dialogs of these."
     )
 
 
