@@ -74,13 +74,12 @@ def dialog(folder, swapped=False, still=False, silent=False):
         sound = sound * 0 if silent else sound
         saved = save_clip(path, wav_bytes(sound))
         rows.append({"turn": turn, "status": "ok", "frames": len(sound), "note": ""} | saved)
-        speaker = f"Ses01_{turn[-4]}"
-        turns.append({"turn_id": turn, "dialog": DIALOG, "speaker": speaker, "start_s": start, "end_s": start + lasts})
+        turns.append((turn[-4:], start, start + lasts, "neu", ""))
     manifest = manifest_path(folder, "audio", DIALOG)
     write_tsv(manifest, rows, COLUMNS)
-    write_parquet(folder / "turns.parquet", pa.Table.from_pylist(turns))
+    release_tree.write_labels(folder / "labels.txt", DIALOG, turns)
     avi = film(folder / "dialog.avi", opening * (not still))
-    contact.watch_dialog(DIALOG, folder / "turns.parquet", avi, folder, manifest, folder / "watched.parquet", "error")
+    contact.watch_dialog(DIALOG, folder / "labels.txt", avi, folder, manifest, folder / "watched.parquet", "error")
     return folder / "watched.parquet"
 
 
@@ -161,7 +160,7 @@ def test_a_still_is_taken_where_the_turn_is_loudest_with_the_whole_picture(tmp_p
 
 def test_a_missing_avi_is_refused_or_said_on_the_page(tmp_path):
     dialog(tmp_path)
-    where = DIALOG, tmp_path / "turns.parquet", None, tmp_path, manifest_path(tmp_path, "audio", DIALOG)
+    where = DIALOG, tmp_path / "labels.txt", None, tmp_path, manifest_path(tmp_path, "audio", DIALOG)
     with pytest.raises(EmofuseError, match="the video of Ses01F_impro01 is missing"):
         contact.watch_dialog(*where, tmp_path / "w.parquet", "error")
     contact.watch_dialog(*where, tmp_path / "w.parquet", "drop")

@@ -1,4 +1,4 @@
-"""Show whether the crop holds who speaks. In: turns, audio clips, avis. Out: contact_sheet.html, its numbers and problems.
+"""Show whether the crop holds who speaks. In: labels (for the times), audio clips, avis. Out: contact_sheet.html and numbers.
 
 Nothing else waits for it: a target of its own, `snakemake contact_sheet`.
 """
@@ -48,7 +48,7 @@ else:
 
     rule watch_dialog:
         input:
-            turns="results/<corpus>/turns.parquet",
+            labels=label_file,
             sound="results/<corpus>/clips/audio/{dialog}.manifest.tsv",
             avi=lambda w: plan.existing(paths.avi_path(plan.root, w.dialog)),
         output:
@@ -67,6 +67,7 @@ else:
             on_missing=config["corpus"]["on_missing"],
         params:
             code=fingerprint("watch_dialog"),
+            times=turn_times,
             clips=plan.clips_root("audio"),
         script:
             "../scripts/watch_dialog.py"

@@ -5,7 +5,7 @@ with job(snakemake.log[0]):
     found, params = snakemake.input, snakemake.params
     watch_dialog(
         snakemake.wildcards.dialog,
-        found.turns,
+        found.labels,
         next(iter(found.avi), None),
         params.clips,
         found.sound,

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import av
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image
 
-from emofuse.clips.cutting import damage_of, present, refuse
+from emofuse.clips.cutting import damage_of, present, read_turns, refuse
 from emofuse.clips.files import clip_path, read_manifests, require_whole_clips
-from emofuse.corpora.iemocap.names import side_of
+from emofuse.corpora.iemocap.names import side_of, speaker_of
 from emofuse.corpora.sheet import first_and_last
 from emofuse.media.reading import Video
 from emofuse.media.synchrony import Motion, agreement, loudness, reformatted
@@ -58,26 +57,24 @@ class Spoken:
     shown: bool
 
 
-def watch_dialog(dialog, turns_path, avi_path, clips_root, manifest_path, out_path, on_missing):
+def watch_dialog(dialog, labels_path, avi_path, clips_root, manifest_path, out_path, on_missing):
     """Write a table (WATCHED_SCHEMA) of a dialog's turns, in the order in which they begin, of one pass over its avi.
 
     The crop is the speaker's half of the split screen, the other part the other half. clips_root, manifest_path: of the turns'
     audio clips. avi_path: None where it is missing; on_missing as for cutting. Raises EmofuseError also for a damaged clip.
     """
-    turns = store.read_parquet(turns_path, ["turn_id", "dialog", "speaker", "start_s", "end_s"])
-    turns = turns.filter(pc.equal(turns["dialog"], dialog)).to_pylist()
-    turns.sort(key=lambda turn: (turn["start_s"], turn["turn_id"]))
+    turns = sorted(read_turns(dialog, labels_path, on_missing), key=lambda turn: (turn.start_s, turn.turn_id))
     clips = {turn: row for turn, row in read_manifests([manifest_path]).items() if row["status"] == "ok"}
     require_whole_clips(clips_root, "audio", list(clips), clips)
-    shown, spoken = first_and_last((turn["turn_id"], turn["speaker"]) for turn in turns), []
+    shown, spoken = first_and_last((turn.turn_id, speaker_of(turn.turn_id)) for turn in turns), []
     for turn in turns:
-        name = turn["turn_id"]
+        name = turn.turn_id
         sound = np.zeros(0, np.int16)
         if name in clips:
             sound = read_clip(clip_path(clips_root, "audio", name), int(clips[name]["frames"]))
         side = side_of(name, "speaker")
         crop, other = HALVES[side], HALVES["left" if side == "right" else "right"]
-        spoken.append(Spoken(name, turn["start_s"], turn["end_s"], crop, other, sound, name in shown))
+        spoken.append(Spoken(name, turn.start_s, turn.end_s, crop, other, sound, name in shown))
     try:
         with Video(present(avi_path)) as video:
             seen = watch(video, spoken)
@@ -86,7 +83,12 @@ def watch_dialog(dialog, turns_path, avi_path, clips_root, manifest_path, out_pa
         refuse([damage], on_missing)
         seen = {turn.turn_id: {"note": damage[1]} for turn in spoken}
     rows = [
-        {**turn, "crop": s.crop, "shown": s.shown, **seen[s.turn_id]} for turn, s in zip(turns, spoken, strict=True)
+        {
+            **dict(turn_id=turn.turn_id, dialog=dialog, speaker=speaker_of(turn.turn_id), start_s=turn.start_s),
+            **dict(crop=turn.crop, shown=turn.shown),
+            **seen[turn.turn_id],
+        }
+        for turn in spoken
     ]
     store.write_parquet(out_path, pa.Table.from_pylist(rows, WATCHED_SCHEMA))
 

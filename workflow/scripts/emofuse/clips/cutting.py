@@ -20,6 +20,11 @@ from emofuse.runtime.errors import EmofuseError, listing
 def begin(dialog, labels_path, out_dir, manifest_path, on_missing):
     """The turns to cut, after removing the clips and the manifest of an earlier cut."""
     prepare(out_dir, manifest_path)
+    return read_turns(dialog, labels_path, on_missing)
+
+
+def read_turns(dialog, labels_path, on_missing):
+    """The turns of a dialog's label file; none where it is missing or damaged and is to be dropped."""
     try:
         text, _ = read_text(present(labels_path))
     except (OSError, MediaError) as error:
