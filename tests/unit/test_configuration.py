@@ -432,15 +432,17 @@ def test_candidates_are_all_encoders_or_those_of_the_folds(config):
     assert candidates(config) == {"text": ["bert"], "audio": ["wav2vec2"], "video": ["videomae"]}
 
 
-def test_null_leaves_out_a_modality_an_encoder_a_classifier(config):
+def test_null_leaves_out_a_modality_an_encoder_a_classifier_a_class(config):
     update_config(
         config, {"fusion": {"video": None}, "encoders": {"text": {"roberta": None}}, "classifiers": {"mlp": None}}
     )
+    config["classes"] = {"calm": ["neu"], "loud": ["ang"], "low": None}
     drop_nulls(config)
     check_config(config, SCHEMA)
     check_choices(config)
     assert candidates(config) == {"text": ["bert", "distilbert"], "audio": ["wav2vec2", "hubert", "ast"]}
     assert set(config["classifiers"]) == {"svm", "xgboost"}
+    assert set(config["classes"]) == {"calm", "loud"}
 
 
 def test_selection_fold_must_be_a_session(config):

@@ -1,6 +1,7 @@
 """Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and paper/."""
 
 from emofuse.configuration import meaning, named
+from emofuse.corpora.listing import RECIPES
 from emofuse.report import outputs
 from emofuse.runtime import kinds
 
@@ -98,6 +99,7 @@ FACTS = {
     "final_system": config["final_system"],
     "classifiers": ordered(config["classifiers"]),
     "sessions": plan.sessions,
+    **({"corpus": kinds.constants(RECIPES)[config["corpus"]["kind"]]["SENTENCE"]} if plan.listing else {}),
     "listed": plan.listing is not None,
     "clusters": "dialogs" if plan.listing is None or plan.listing.has_dialogs else "speakers",
     "systems": ordered(plan.systems),
@@ -107,8 +109,11 @@ FACTS = {
     ],
 }
 EVALUATIONS = {protocol: f"results/{plan.corpus}/{plan.run}/evaluation/{protocol}" for protocol in plan.protocols}
-# The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
-FIGURE_SPLIT = next(s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"])
+# The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session, or its only one.
+FIGURE_SPLIT = next(
+    (s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"]),
+    plan.splits_of[plan.primary][0],
+)
 REFERENCES = [str(RESOURCES / "reference_numbers.tsv")] if plan.systems else []
 
 

@@ -106,8 +106,8 @@ def _setting(setting):
 
 
 def drop_nulls(config):
-    """Take out what a layered file sets to null: a modality of `fusion`, a classifier, an encoder; in place."""
-    sections = [config.get("fusion"), config.get("classifiers")]
+    """Take out what a layered file sets to null: a modality of `fusion`, a class, a classifier, an encoder; in place."""
+    sections = [config.get("fusion"), config.get("classes"), config.get("classifiers")]
     if isinstance(config.get("encoders"), dict):
         sections += config["encoders"].values()
     for section in sections:

@@ -13,16 +13,6 @@ from emofuse.runtime.errors import EmofuseError
 
 SENTENCE = "CREMA-D: 91 actors say twelve sentences in six emotions"
 LABELS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
-CLASSES = {
-    "anger": ["ANG"],
-    "disgust": ["DIS"],
-    "fear": ["FEA"],
-    "happiness": ["HAP"],
-    "neutral": ["NEU"],
-    "sadness": ["SAD"],
-}
-MODALITIES = ("audio", "video")
-FOLDS = "group"
 
 # actor_sentence_emotion_level
 NAME = re.compile(

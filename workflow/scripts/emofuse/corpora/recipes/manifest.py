@@ -11,10 +11,6 @@ from emofuse.corpora.tables import Fault, column_faults, read_table
 from emofuse.runtime.errors import EmofuseError, listing
 
 SENTENCE = "a corpus of one's own: a CSV, TSV or Parquet file with a line a turn"
-LABELS = ()
-CLASSES = {}
-MODALITIES = ("text", "audio", "video")
-FOLDS = "group"
 
 NEEDED = ("turn_id", "speaker", "label")
 COLUMNS = (

@@ -14,17 +14,6 @@ from emofuse.runtime.errors import EmofuseError, listing
 
 SENTENCE = "MELD: 13,708 utterances of dialogs of the series Friends, in its authors' three parts"
 LABELS = ("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
-CLASSES = {
-    "neutral": ["neutral"],
-    "joy": ["joy"],
-    "surprise": ["surprise"],
-    "anger": ["anger"],
-    "sadness": ["sadness"],
-    "disgust": ["disgust"],
-    "fear": ["fear"],
-}
-MODALITIES = ("text", "audio", "video")
-FOLDS = "official"
 
 TABLES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
 WORDS = {"train": "train", "val": "dev", "test": "test"}  # of the names of the folders that hold the clips of a part

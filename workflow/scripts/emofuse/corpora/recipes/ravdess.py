@@ -10,18 +10,6 @@ from emofuse.runtime.errors import EmofuseError
 
 SENTENCE = "RAVDESS: 24 actors say two sentences in eight emotions, each in two strengths and twice"
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-CLASSES = {
-    "neutral": ["neutral"],
-    "calm": ["calm"],
-    "happy": ["happy"],
-    "sad": ["sad"],
-    "angry": ["angry"],
-    "fearful": ["fearful"],
-    "disgust": ["disgust"],
-    "surprised": ["surprised"],
-}
-MODALITIES = ("audio", "video")
-FOLDS = "group"
 
 SUFFIXES = (".mp4", ".wav", ".flac")
 # modality-channel-emotion-intensity-statement-repetition-actor; a neutral take has one intensity.
