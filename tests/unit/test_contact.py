@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 
 import release_tree
-from emofuse.clips import contact
+from emofuse.clips import contact, stills
 from emofuse.clips.files import COLUMNS, clip_path, manifest_path, save_clip
-from emofuse.clips.stills import watch_rows
 from emofuse.corpora import sheet
 from emofuse.corpora.listing import Listing, Row
 from emofuse.media.reading import Video
@@ -119,7 +118,7 @@ def test_swapped_halves_are_listed_and_right_ones_are_not(tmp_path):
     tables = []
     for name, frame in turns.items():
         tables.append(tmp_path / f"{name}.parquet")
-        write_parquet(tables[-1], pa.Table.from_pandas(frame, contact.WATCHED_SCHEMA, preserve_index=False))
+        write_parquet(tables[-1], pa.Table.from_pandas(frame, stills.WATCHED_SCHEMA, preserve_index=False))
     page, numbers, problems = (tmp_path / f"sheet.{kind}" for kind in ("html", "parquet", "tsv"))
     make_contact_sheet(Run("made", "", "not <real>", {"leaks": {}}), tables, page, numbers, problems)
     assert [row["subject"] for row in read_tsv(problems)] == ["b"]
@@ -173,7 +172,7 @@ def test_a_missing_avi_is_refused_or_said_on_the_page(tmp_path):
 
 def test_stills_of_the_whole_release_leave_the_page_under_10_mb():
     noise = np.random.default_rng(0).integers(0, 256, (480, 720, 3), dtype=np.uint8)
-    still = contact.jpeg(av.VideoFrame.from_ndarray(noise, format="rgb24"))
+    still = stills.jpeg(av.VideoFrame.from_ndarray(noise, format="rgb24"))
     assert 604 * len(base64.b64encode(still)) < 9_500_000
 
 
@@ -191,8 +190,8 @@ def test_a_listing_gets_stills_with_their_crops_and_no_number(tmp_path):
         tables.append(tmp_path / f"{unit}.parquet")
         if any(row.turn_id == "x" for row in listing.by_unit[unit]):
             with pytest.raises(EmofuseError, match=r"gone\.mp4 is missing"):
-                watch_rows(listing, unit, tables[-1], "error")
-        watch_rows(listing, unit, tables[-1], "drop")
+                stills.watch_rows(listing, unit, tables[-1], "error")
+        stills.watch_rows(listing, unit, tables[-1], "drop")
     found = {row["turn_id"]: row for path in tables for row in read_parquet(path).to_pylist()}
     assert sorted(found) == ["t0", "t1", "t2", "t3", "t9", "x"]
     assert [name for name, row in sorted(found.items()) if row["shown"]] == ["t0", "t3", "t9", "x"]
@@ -211,7 +210,7 @@ def test_a_listing_gets_stills_with_their_crops_and_no_number(tmp_path):
 
 def test_a_corpus_without_pictures_has_no_contact_sheet(tmp_path):
     listing = Listing(tmp_path, [Row("a", "ann", text="hello")])
-    watch_rows(listing, listing.units[0], tmp_path / "w.parquet", "error")
+    stills.watch_rows(listing, listing.units[0], tmp_path / "w.parquet", "error")
     with pytest.raises(EmofuseError, match="no turn with a picture"):
         make_contact_sheet(Run("made", "", "", {"leaks": {}}), [tmp_path / "w.parquet"], *[tmp_path / "x"] * 3)
 

@@ -1,45 +1,24 @@
 """Watches the picture of a dialog while each turn is spoken: stills, and which part of it moves with the sound."""
 
-import io
 import math
 from dataclasses import dataclass
 
-import av
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
-from emofuse.clips.cutting import damage_of, present, read_turns, refuse
+from emofuse.clips.cutting import damage_of, present, refuse
 from emofuse.clips.files import clip_path, read_manifests, require_whole_clips
+from emofuse.clips.labelled import read_turns
+from emofuse.clips.stills import WATCHED_SCHEMA, jpeg
 from emofuse.corpora.iemocap.names import side_of, speaker_of
 from emofuse.corpora.sheet import first_and_last
 from emofuse.media.reading import Video
-from emofuse.media.synchrony import Motion, agreement, loudness, reformatted
+from emofuse.media.synchrony import Motion, agreement, loudness
 from emofuse.media.verdicts import exact, of_picture
 from emofuse.media.wav import RATE, MediaError, read_clip
 from emofuse.runtime import store
 
 HALVES = {"left": (0.0, 0.0, 0.5, 1.0), "right": (0.5, 0.0, 0.5, 1.0)}
-WIDTH = 240  # pixels of a still: the whole picture
-MOST_BYTES = 11_000  # of a still, so that a page of the release's 604 stays under 10 MB
-
-WATCHED_SCHEMA = pa.schema(
-    [
-        ("turn_id", pa.string()),
-        ("dialog", pa.string()),
-        ("speaker", pa.string()),
-        ("start_s", pa.float64()),
-        ("crop", pa.list_(pa.float64(), 4)),  # x, y, width, height of the speaker, as fractions of the picture
-        ("own", pa.float64()),  # correlation of the motion in the crop with the sound
-        ("other", pa.float64()),  # the same of the other part of the picture; both null where nothing can be said
-        (
-            "still",
-            pa.binary(),
-        ),  # JPEG of the whole picture where the turn is loudest; null for the turns that are not shown
-        ("shown", pa.bool_()),
-        ("note", pa.string()),  # why there is no picture
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -139,19 +118,3 @@ def _compared(turn, verdict, ticks, moved, video):
     span = slice(verdict.first, verdict.first + len(loud))
     both = [agreement(moved[part][span], loud) for part in (turn.crop, turn.other)]
     return (None, None) if np.isnan(both).any() else tuple(both)
-
-
-def jpeg(frame):
-    """The whole frame, upright and WIDTH wide, as a JPEG of at most MOST_BYTES where some quality allows that."""
-    quarters = round(frame.rotation / 90) % 4
-    width, height = (frame.width, frame.height) if quarters % 2 == 0 else (frame.height, frame.width)
-    size = WIDTH, max(1, round(WIDTH * height / width))
-    converter = av.video.reformatter.VideoReformatter()
-    picture = reformatted(converter, frame, *(size if quarters % 2 == 0 else reversed(size)), "rgb24")
-    picture = Image.fromarray(np.ascontiguousarray(np.rot90(picture, quarters)))
-    for quality in (80, 65, 50, 35, 20, 10):
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality)
-        if buffer.tell() <= MOST_BYTES:
-            break
-    return buffer.getvalue()

@@ -1,23 +1,44 @@
-"""Takes stills of a listing's rows for the contact sheet; of whom else their pictures show, and where, nothing is known."""
+"""Takes the stills of a contact sheet; those of a listing's rows too, of which nothing but stills can be shown."""
 
+import io
 from collections import defaultdict
 from contextlib import closing
 
+import av
+import numpy as np
 import pyarrow as pa
+from PIL import Image
 
-from emofuse.clips.contact import WATCHED_SCHEMA, jpeg
 from emofuse.clips.cutting import damage_of, refuse
 from emofuse.corpora.sheet import chosen
 from emofuse.media.lengths import seconds_of
 from emofuse.media.picture import shown
+from emofuse.media.synchrony import reformatted
 from emofuse.media.wav import MediaError
 from emofuse.runtime import store
 
+WIDTH = 240  # pixels of a still: the whole picture
+MOST_BYTES = 11_000  # of a still, so that a page of the release's 604 stays under 10 MB
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+WATCHED_SCHEMA = pa.schema(
+    [
+        ("turn_id", pa.string()),
+        ("dialog", pa.string()),
+        ("speaker", pa.string()),
+        ("start_s", pa.float64()),
+        ("crop", pa.list_(pa.float64(), 4)),  # x, y, width, height of the speaker, as fractions of the picture
+        ("own", pa.float64()),  # correlation of the motion in the crop with the sound
+        ("other", pa.float64()),  # the same of the other part of the picture; both null where nothing can be said
+        ("still", pa.binary()),  # JPEG of the whole picture; null for the turns that are not shown
+        ("shown", pa.bool_()),
+        ("note", pa.string()),  # why there is no picture
+    ]
+)
 
 
 def watch_rows(listing, unit, out_path, on_missing):
-    """Write the table (clips.contact.WATCHED_SCHEMA, `dialog` being the card) of a unit's rows that the sheet counts.
+    """Write the table (WATCHED_SCHEMA, `dialog` being the card) of a unit's rows that the sheet counts.
 
     A still is the frame on screen in the middle of a turn. What is damaged is refused or dropped as in cutting.
     """
@@ -60,3 +81,19 @@ def _stills(path, rows):
             if not waiting:
                 break
     return found
+
+
+def jpeg(frame):
+    """The whole frame, upright and WIDTH wide, as a JPEG of at most MOST_BYTES where some quality allows that."""
+    quarters = round(frame.rotation / 90) % 4
+    width, height = (frame.width, frame.height) if quarters % 2 == 0 else (frame.height, frame.width)
+    size = WIDTH, max(1, round(WIDTH * height / width))
+    converter = av.video.reformatter.VideoReformatter()
+    picture = reformatted(converter, frame, *(size if quarters % 2 == 0 else reversed(size)), "rgb24")
+    picture = Image.fromarray(np.ascontiguousarray(np.rot90(picture, quarters)))
+    for quality in (80, 65, 50, 35, 20, 10):
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality)
+        if buffer.tell() <= MOST_BYTES:
+            break
+    return buffer.getvalue()

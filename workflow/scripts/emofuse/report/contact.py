@@ -46,7 +46,7 @@ NUMBERS_SCHEMA = pa.schema(
 def make_contact_sheet(run, watched, page, numbers, problems):
     """Write the page, its numbers (NUMBERS_SCHEMA, a row a dialog and speaker) and the dialogs that look wrong as problems.
 
-    run: a `run.Run`. watched: paths of tables as `clips.contact` writes them. Raises EmofuseError
+    run: a `run.Run`. watched: paths of tables as `clips.stills` has them. Raises EmofuseError
     where they hold no turn.
     """
     turns = pa.concat_tables([store.read_parquet(path) for path in watched]).to_pandas()
