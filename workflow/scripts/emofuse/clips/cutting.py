@@ -41,7 +41,7 @@ def damage_of(path, error):
 def refuse(damages, on_missing):
     if damages and on_missing == "error":
         raise EmofuseError(
-            "Files of the release are missing or damaged (`snakemake check` lists all of them; corpus.on_missing: drop works"
+            "Files of the corpus are missing or damaged (`snakemake check` lists all of them; corpus.on_missing: drop works"
             " without them):\n" + listing(sentence for _, sentence in damages)
         )
 

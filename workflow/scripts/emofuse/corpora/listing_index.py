@@ -6,10 +6,11 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from emofuse.corpora.iemocap.text import read_text
 from emofuse.corpora.problems import Problems
+from emofuse.corpora.row_words import words_of
 from emofuse.corpora.turns import TURNS_SCHEMA, VOTES_SCHEMA, WORDS_SCHEMA
-from emofuse.media.lengths import seconds_of
+from emofuse.media.containers import seconds_of
+from emofuse.media.wav import MediaError
 from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError
 
@@ -55,13 +56,15 @@ def index_turns(listing, folds, on_missing, turns_path, problems_path):
 
 def _seconds(row, listing, problems):
     """The length of a turn that is a whole file; 0 where it cannot be told, which is said."""
-    path = row.audio or row.video
+    kind = "audio" if row.audio else "video"
+    path = getattr(row, kind)
     if path is None:
         return 0.0
-    seconds = seconds_of(listing.base / path)
-    if seconds is None:
-        problems.add(row.turn_id, "info", f"length not known: the header of {path} does not tell it", "counted as 0 s")
-    return seconds or 0.0
+    try:
+        return max(0.0, seconds_of(listing.base / path, kind))
+    except (OSError, MediaError):  # the index of media says what is wrong with it
+        problems.add(row.turn_id, "info", f"length not known: {path} cannot be read", "counted as 0 s")
+        return 0.0
 
 
 def deal(rows, folds):
@@ -126,19 +129,16 @@ def index_words(listing, on_missing, words_path, problems_path):
     """Write words.parquet (turn_id, text; sorted by turn_id; only turns with words) and problems of a Listing."""
     problems, rows, without = Problems(listing.base), [], 0
     for row in listing.rows:
-        text = row.text
-        if text is None and row.text_file:
-            try:
-                text, note = read_text(listing.base / row.text_file)
-            except OSError as error:
-                problems.defect(
-                    listing.base / row.text_file, f"unreadable file: {error.strerror}", "its turn has no words"
-                )
-                continue
-            if note:
-                problems.add(row.turn_id, "info", f"encoding: {row.text_file} {note}", "kept")
-        if text and text.strip():
-            rows.append({"turn_id": row.turn_id, "text": " ".join(text.split())})
+        try:
+            text, note = words_of(row, listing.base)
+        except (OSError, MediaError) as error:
+            told = error.strerror if isinstance(error, OSError) else f"it {error}"
+            problems.defect(listing.base / row.text_file, f"unreadable file: {told}", "its turn has no words")
+            continue
+        if note:
+            problems.add(row.turn_id, "info", f"encoding: {row.text_file} {note}", "kept")
+        if text:
+            rows.append({"turn_id": row.turn_id, "text": text})
         else:
             without += 1
     if without:
