@@ -11,7 +11,7 @@ from PIL import Image
 
 from emofuse.clips.cutting import damage_of, refuse
 from emofuse.corpora.sheet import chosen
-from emofuse.media.lengths import seconds_of
+from emofuse.media.containers import seconds_of
 from emofuse.media.picture import shown
 from emofuse.media.synchrony import reformatted
 from emofuse.media.wav import MediaError
@@ -71,7 +71,7 @@ def watch_rows(listing, unit, out_path, on_missing):
 
 def _stills(path, rows):
     """{turn id: JPEG} of the rows of a file; none of a row that begins after its picture."""
-    lasts, found = seconds_of(path) or 0.0, {}
+    lasts, found = seconds_of(path, "video"), {}
     middles = {row.turn_id: lasts / 2 if row.end_s is None else (row.start_s + row.end_s) / 2 for row in rows}
     waiting = sorted(middles, key=middles.get, reverse=True)
     with closing(shown(path)) as frames:
