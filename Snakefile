@@ -3,6 +3,7 @@
 snakemake --cores 8 --config 'corpus={root: /data/IEMOCAP_full_release}'     the real run
 snakemake --cores 2 --configfile config/demo.yaml                            the demo, on input that it makes itself
 snakemake --cores 2 check                                                    look at the release, train nothing
+snakemake --cores 2 contact_sheet                                            see whether the crops show who speaks
 snakemake --cores 2 download                                                 fetch the encoders, on a machine with network
 snakemake --cores 8 session3                                                 one fold alone, down to its tables
 snakemake --cores 8 paper                                                    the paper's tables and figures, by number
@@ -42,6 +43,7 @@ else:
 
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/clips.smk"
+include: "workflow/rules/contact.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/encoders.smk"
 include: "workflow/rules/proof.smk"
