@@ -180,7 +180,8 @@ def sign_flip(counts, pairs, flips=10_000, seed=0):
             # Sums in another order differ in their last digits; ties count all the same, and no difference is 0.
             extreme[name] = extreme[name] + (np.abs(signs @ of.T) >= np.abs(found[name]) - ROUNDING).sum(axis=0)
     return {
-        name: (np.where(np.abs(of) < ROUNDING, 0.0, of), (1 + extreme[name]) / (1 + flips)) for name, of in found.items()
+        name: (np.where(np.abs(of) < ROUNDING, 0.0, of), (1 + extreme[name]) / (1 + flips))
+        for name, of in found.items()
     }
 
 
