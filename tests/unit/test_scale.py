@@ -2,10 +2,13 @@
 
 import json
 import logging
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from fusion_inputs import CLASSES, ENCODERS, Corpus
+from test_systems import made_turns, trained
 
 from emofuse.evaluation.scores import approximated
 from emofuse.evaluation.statistics import count, resample, sign_flip
@@ -15,6 +18,8 @@ from emofuse.fusion.distances import Distances
 from emofuse.fusion.ensemble import Method
 from emofuse.fusion.learning import fit
 from emofuse.fusion.vectors import Lesson
+from emofuse.report.figures import vectors as figures
+from emofuse.report.sections.setup import setup
 from emofuse.runtime.store import read_metadata, read_parquet
 
 CANDIDATES = [{"C": c, "gamma": gamma} for c in (1.0, 10.0) for gamma in ("scale", 0.02)]
@@ -132,6 +137,43 @@ def test_classify_writes_that_the_kernel_was_approximated(tmp_path, monkeypatch,
     table = read_parquet(tmp_path / "map.parquet").to_pandas()
     test = table[(table["part"] == "test") & (table["system"] == "text.early-svm")]
     assert (test["truth"] == test["prediction"]).mean() > 0.5
+
+
+def test_a_window_of_many_turns_notes_it_and_answers_alike(monkeypatch):
+    turns = made_turns()
+    exact = trained(turns, "window", {"before": 1, "weight": 0.5, "C": 3.0})
+    said = exact.ask(np.arange(len(turns.ids)))
+    assert exact.record == {}
+    monkeypatch.setattr(svm, "MOST", 10)
+    model = trained(turns, "window", {"before": 1, "weight": 0.5, "C": 3.0})
+    again = model.ask(np.arange(len(turns.ids)))
+    assert model.record == {"notes": [svm.APPROXIMATED]} and again.shape == said.shape
+    learned = turns.parts == "train"
+    assert (again[learned].argmax(1) == turns.labels[learned]).mean() > 0.9  # few turns: the map holds them all
+
+
+def test_the_report_says_in_how_many_systems():
+    turns = pd.DataFrame({"label": ["ang"], "start_s": [0.0], "end_s": [1.0]})
+    run = SimpleNamespace(class_of={"ang": "ang"}, facts={"systems": {}})
+    scores = pd.DataFrame({"kind": ["single"], "classifier": ["argmax"], "combination": [""]})
+    said = {}
+    for names in ([], ["a", "b"]):
+        said[len(names)] = dict(
+            setup({"encoders": {}}, turns, run, SimpleNamespace(scores=scores, approximated=names), [])
+        )
+    assert "Approximated" not in said[0]
+    assert said[2]["Approximated"] == [f"in 2 systems {svm.APPROXIMATED}"]
+
+
+def test_figures_draw_so_many_points_and_say_so(monkeypatch):
+    rng = np.random.default_rng(0)
+    vectors, parts = rng.normal(size=(90, 4)), np.repeat(["train", "test"], 45)
+    for most, title in ((45, "text"), (20, "text: 20 of 45 test turns")):
+        monkeypatch.setattr(figures, "DRAWN", most)
+        figure = figures.draw_pca(vectors, parts, np.array(["ang", "sad", "neu"] * 30), ["ang", "neu", "sad"], "text")
+        [axes] = figure.axes
+        assert axes.get_title(loc="left") == title and len(axes.collections[0].get_offsets()) == most
+        assert sum(int(text.get_text().split("(")[1][:-1]) for text in figure.legends[0].get_texts()) == 45
 
 
 def test_statistics_of_many_clusters_are_drawn_in_blocks(monkeypatch):

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from emofuse.fusion.batches import scaled
-from emofuse.fusion.classifiers.svm import MOST
+from emofuse.fusion.classifiers import svm
 from emofuse.fusion.distances import Distances
 from emofuse.fusion.learning import fit
 from emofuse.fusion.vectors import Lesson
@@ -70,7 +70,7 @@ def train(task):
     turns, rows = task.turns, np.flatnonzero(task.learned)
     turns.require_apart(task.learned)
     # Without a kernel the last digits matter less than the memory, which grows with the turns around.
-    precision = np.float64 if len(rows) <= MOST else np.float32
+    precision = np.float64 if len(rows) <= svm.MOST else np.float32
     own = {m: x.astype(precision) for m, x in scaled(turns, turns.vectors, task.learned).items()}
     machines = [None] * len(task.candidates)
     alike = {}
