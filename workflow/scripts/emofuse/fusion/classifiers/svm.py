@@ -13,7 +13,7 @@ APPROXIMATED = f"the SVM's kernel is approximated by {LANDMARKS:,} training turn
 PLACE = 1
 TITLE = "SVM"
 DECISION_VALUES = True  # its scores are no logarithms of probabilities
-SENTENCE = "RBF support vector machine."
+SENTENCE = "RBF support vector machine; its kernel is approximated where it learns from more than 10,000 turns."
 SETTINGS = {
     "C": {
         "type": "number",
