@@ -53,7 +53,7 @@ rule classify:
         "../../envs/emofuse.yaml"
     threads: config["classifier_threads"]
     resources:
-        mem_mb=4000,
+        mem_mb=8000,
         runtime=120,
     params:
         code=lambda w: fingerprint("classify", *systems.code_of(w.classifier)),
