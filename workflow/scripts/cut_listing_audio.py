@@ -1,5 +1,4 @@
 from emofuse.clips.spans import cut_audio
-
 from emofuse.corpora.listing import read_listing
 from emofuse.runtime.job import job
 

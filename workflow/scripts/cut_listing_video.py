@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 from emofuse.clips.spans import cut_video
-
 from emofuse.corpora.listing import read_listing
 from emofuse.runtime.job import job
 

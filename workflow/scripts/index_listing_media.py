@@ -1,6 +1,5 @@
-from emofuse.corpora.media_index import index_listing_media
-
 from emofuse.corpora.listing import read_listing
+from emofuse.corpora.media_index import index_listing_media
 from emofuse.runtime.job import job
 
 with job(snakemake.log[0]):
