@@ -3,7 +3,8 @@
 # make test-slow: set up, train and embed with each architecture at full size (no weights are downloaded).
 # make test-slurm: set up, run a slice of the demo on a SLURM of one node; as root on Debian or Ubuntu it installs SLURM where it is missing.
 # make lint: check the style of Python and Snakemake files, and that the rooms of the package import only what lies below them.
-# make config-docs: make the tables of config/README.md anew, after a change of workflow/schemas/config.schema.yaml or config/config.yaml.
+# make config-docs: make the tables of config/README.md and docs/outputs.md anew, after a change of workflow/schemas/ or config/config.yaml.
+# make docs: make the documentation site, site/index.html, with an environment of its own (.venv-docs).
 # Needs Python 3.11; everything else goes into .venv.
 .PHONY: demo test test-slow test-slurm lint config-docs
 .DELETE_ON_ERROR:
@@ -33,6 +34,7 @@ lint: .venv/installed
 
 config-docs: .venv/installed
 	$(BIN)/python workflow/scripts/describe_config.py
+	$(BIN)/python workflow/scripts/describe_outputs.py
 
 # The compiled extension of torchaudio fails at import wherever torch is not built for the very CUDA that it is built for, or
 # for none; without it the Python parts of torchaudio, which are all that is used here, work. For conda,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emofuse.configuration import reference
+from emofuse.configuration import columns, reference
 from emofuse.configuration.schema import check_config, load_schema
 from emofuse.runtime.errors import EmofuseError
 
@@ -21,6 +21,12 @@ def read(path):
 
 def test_the_tables_are_those_of_the_schema():
     assert reference.readme(ROOT) == README, "config/README.md is stale: run `make config-docs`"
+
+
+def test_the_page_of_outputs_is_made_from_the_schemas_of_the_code():
+    page = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")
+    assert columns.page(ROOT) == page, "docs/outputs.md is stale: run `make config-docs`"
+    assert "| `labels` | `list<string>` |" in page
 
 
 def entries(section, path):

@@ -1,0 +1,41 @@
+"""docs/outputs.md names the columns of every table that a run leaves behind, with their types."""
+
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from emofuse.configuration.columns import described
+
+ROOT = Path(__file__).parents[2]
+PASSED = re.compile(r"results/[^/]+/(index/.*\.problems\.tsv|[^/]+/benchmarks/.*|benchmarks/.*)")  # between rules; Snakemake's
+
+
+def pattern(path):
+    return re.compile(re.sub(r"<\w+>", "[^/]+", path) + "$")
+
+
+def plain(name):
+    return re.sub(r"^(score|prob)_.*", r"\1_<class>", name)
+
+
+def widthless(kind):
+    return re.sub(r"\[\w+\]|element: |item: ", "", str(kind))
+
+
+def test_every_table_of_a_finished_run_is_described(finished):
+    known = [(pattern(file["path"]), file["columns"]) for file in described(ROOT)]
+    seen = set()
+    for path in sorted((finished.folder / "results").rglob("*.[pt][as][rv]*")):
+        place = str(path.relative_to(finished.folder))
+        if PASSED.match(place) or path.suffix not in {".parquet", ".tsv"}:
+            continue
+        columns = next((columns for name, columns in known if name.match(place)), None)
+        assert columns, f"{place} is not in workflow/schemas/outputs.yaml"
+        if path.suffix == ".tsv":
+            assert path.read_text(encoding="utf-8").splitlines()[0].split("\t") == list(columns), place
+        else:
+            found = {plain(field.name): widthless(field.type) for field in pq.read_schema(path)}
+            assert found == {name: widthless(kind) for name, (kind, _) in columns.items()}, place
+        seen.add(place.rsplit("/", 1)[-1])
+    assert {"turns.parquet", "scores.parquet", "chosen.tsv", "ceiling.parquet", "seed0.parquet"} <= seen
