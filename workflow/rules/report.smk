@@ -266,7 +266,8 @@ rule make_report:
         figures=[f"results/{plan.corpus}/{plan.run}/figures/{name}" for name in FIGURES],
         references=REFERENCES,
     output:
-        "results/<corpus>/<run>/report.html",
+        # Shown by `snakemake --report` too.
+        report("results/<corpus>/<run>/report.html", category="Report"),
     log:
         "results/<corpus>/<run>/logs/make_report.log",
     conda:
