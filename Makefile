@@ -6,7 +6,7 @@
 # make config-docs: make the tables of config/README.md and docs/outputs.md anew, after a change of workflow/schemas/ or config/config.yaml.
 # make docs: make the documentation site, site/index.html, with an environment of its own (.venv-docs).
 # Needs Python 3.11; everything else goes into .venv.
-.PHONY: demo test test-slow test-slurm lint config-docs
+.PHONY: demo test test-slow test-slurm lint config-docs docs
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -35,6 +35,18 @@ lint: .venv/installed
 config-docs: .venv/installed
 	$(BIN)/python workflow/scripts/describe_config.py
 	$(BIN)/python workflow/scripts/describe_outputs.py
+
+docs: .venv-docs/installed
+	rm -rf .docs && mkdir -p .docs/benchmarks .docs/profiles
+	cp -r README.md CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE config docs .docs
+	cp benchmarks/README.md .docs/benchmarks && cp -r profiles/slurm .docs/profiles
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo site/index.html
+
+.venv-docs/installed: envs/docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install $(PIP_FLAGS) --requirement envs/docs.txt
+	touch $@
 
 # The compiled extension of torchaudio fails at import wherever torch is not built for the very CUDA that it is built for, or
 # for none; without it the Python parts of torchaudio, which are all that is used here, work. For conda,

@@ -8,6 +8,7 @@ from emofuse.runtime.errors import EmofuseError, listing
 
 BEGIN = "<!-- made from workflow/schemas/outputs.yaml and the code's schemas by make config-docs -->"
 END = "<!-- end -->"
+FOLDER = "results/<corpus>/"
 HEAD = ["| column | type | meaning |", "|---|---|---|"]
 
 
@@ -42,7 +43,7 @@ def described(root):
 def table(file):
     """The lines, in Markdown, of one file of `described`."""
     rows = [f"| `{name}` | `{kind}` | {meaning} |" for name, (kind, meaning) in file["columns"].items()]
-    return ["", f"### `{file['path']}`", "", file["holds"], "", *HEAD, *rows]
+    return ["", f"### `{file['path'].removeprefix(FOLDER)}`", "", file["holds"], "", *HEAD, *rows]
 
 
 def _plain(kind):
