@@ -39,8 +39,8 @@ config-docs: .venv/installed
 docs: .venv-docs/installed
 	rm -rf .docs && mkdir -p .docs/benchmarks .docs/profiles
 	cp -r README.md CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE config docs .docs
-	cp benchmarks/README.md .docs/benchmarks && cp -r profiles/slurm .docs/profiles
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	cp benchmarks/README.md benchmarks/*.tsv .docs/benchmarks && cp -r profiles/slurm .docs/profiles
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo site/index.html
 
 .venv-docs/installed: envs/docs.txt
