@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 from emofuse.configuration.columns import described
 
 ROOT = Path(__file__).parents[2]
-PASSED = re.compile(r"results/[^/]+/(index/.*\.problems\.tsv|[^/]+/benchmarks/.*|benchmarks/.*)")  # between rules; Snakemake's
+PASSED = re.compile(
+    r"results/[^/]+/(index/.*\.problems\.tsv|[^/]+/benchmarks/.*|benchmarks/.*)"
+)  # between rules; Snakemake's
 
 
 def pattern(path):
