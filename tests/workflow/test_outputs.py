@@ -1,6 +1,7 @@
-"""docs/outputs.md names the columns of every table that a run leaves behind, with their types."""
+"""What a run leaves behind: each table as docs/outputs.md describes it, and Snakemake's own report beside ours."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -41,3 +42,11 @@ def test_every_table_of_a_finished_run_is_described(finished):
             assert found == {name: widthless(kind) for name, (kind, _) in columns.items()}, place
         seen.add(place.rsplit("/", 1)[-1])
     assert {"turns.parquet", "scores.parquet", "chosen.tsv", "ceiling.parquet", "seed0.parquet"} <= seen
+
+
+def test_snakemakes_own_report_holds_ours(finished, tmp_path):
+    done = finished.snakemake("--report", str(tmp_path / "report.zip"))
+    assert done.returncode == 0, done.stdout
+    ours = (finished.folder / "results/tree/slice/report.html").read_bytes()
+    with zipfile.ZipFile(tmp_path / "report.zip") as packed:
+        assert ours in [packed.read(name) for name in packed.namelist() if "/data/raw/" in name]
