@@ -9,9 +9,8 @@ import pyarrow.parquet as pq
 from emofuse.configuration.columns import described
 
 ROOT = Path(__file__).parents[2]
-PASSED = re.compile(
-    r"results/[^/]+/(index/.*\.problems\.tsv|[^/]+/benchmarks/.*|benchmarks/.*)"
-)  # between rules; Snakemake's
+# Between rules, and Snakemake's.
+PASSED = re.compile(r"results/[^/]+/(index/.*\.problems\.tsv|.*benchmark.*)")
 
 
 def pattern(path):
@@ -31,6 +30,7 @@ def test_every_table_of_a_finished_run_is_described(finished):
     seen = set()
     for path in sorted((finished.folder / "results").rglob("*.[pt][as][rv]*")):
         place = str(path.relative_to(finished.folder))
+        place = re.sub(r"/folds/[^/]+/", "/evaluation/fold/", place)
         if PASSED.match(place) or path.suffix not in {".parquet", ".tsv"}:
             continue
         columns = next((columns for name, columns in known if name.match(place)), None)
