@@ -6,6 +6,7 @@ snakemake --cores 2 check                                                    loo
 snakemake --cores 2 download                                                 fetch the encoders, on a machine with network
 snakemake --cores 8 session3                                                 one fold alone, down to its tables
 snakemake --cores 8 paper                                                    the paper's tables and figures, by number
+snakemake --cores 8 export                                                   the final system as one folder; docs/predict.md
 """
 
 import os
@@ -39,6 +40,7 @@ include: "workflow/rules/fusion.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/scene.smk"
+include: "workflow/rules/export.smk"
 
 
 rule all:
