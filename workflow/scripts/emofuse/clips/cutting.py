@@ -19,10 +19,7 @@ from emofuse.runtime.errors import EmofuseError, listing
 
 def begin(dialog, labels_path, out_dir, manifest_path, on_missing):
     """The turns to cut, after removing the clips and the manifest of an earlier cut."""
-    Path(manifest_path).unlink(missing_ok=True)
-    for suffix in SUFFIXES.values():
-        clear(out_dir, suffix)
-    Path(out_dir).mkdir(parents=True, exist_ok=True)
+    prepare(out_dir, manifest_path)
     try:
         text, _ = read_text(present(labels_path))
     except (OSError, MediaError) as error:
@@ -32,6 +29,14 @@ def begin(dialog, labels_path, out_dir, manifest_path, on_missing):
     if errors:
         raise EmofuseError(f"The labels of {dialog} have errors:\n{listing(errors)}")
     return turns
+
+
+def prepare(out_dir, manifest_path):
+    """Remove the clips and the manifest of an earlier cut."""
+    Path(manifest_path).unlink(missing_ok=True)
+    for suffix in SUFFIXES.values():
+        clear(out_dir, suffix)
+    Path(out_dir).mkdir(parents=True, exist_ok=True)
 
 
 def present(path):
@@ -45,7 +50,7 @@ def damage_of(path, error):
     if isinstance(error, FileNotFoundError):
         return "missing", f"{path} is missing"
     if isinstance(error, MediaError):
-        return "unreadable", f"{path} {error}"
+        return "missing" if error.status == "missing" else "unreadable", f"{path} {error}"
     return "unreadable", f"{path} cannot be read ({error.strerror})"
 
 

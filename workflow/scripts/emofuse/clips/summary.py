@@ -6,9 +6,12 @@ from emofuse.clips import files as clip_files
 from emofuse.corpora.problems import SEVERITIES
 from emofuse.runtime import store
 
+RELEASED = ("avi", "dialog_wav", "sentence_wav")  # kinds of IEMOCAP's media
+LISTED = ("sound", "picture")  # of a listing's
+
 
 def summarise(turns_path, words_path, media_path, problems_paths, clips_roots, classes):
-    """A text for the user: dialogs, turns, classes, hours, media, problems by kind, and the clips that exist.
+    """A text for the user: dialogs or files, turns, classes, hours, media, problems by kind, and the clips that exist.
 
     `problems_paths` are the corpus' list and others beside it; `classes` maps a class to its raw labels; `clips_roots` are
     folders of clips. Every clip that a manifest calls ok is compared with its checksum.
@@ -16,11 +19,8 @@ def summarise(turns_path, words_path, media_path, problems_paths, clips_roots, c
     turns = store.read_parquet(turns_path).to_pylist()
     files = store.read_parquet(media_path).to_pylist()
     words = len(store.read_parquet(words_path, ["turn_id"]))
-    dialogs = {row["dialog"] for row in files}
-    length = sum(row["seconds"] or 0 for row in files if row["kind"] == "avi")
     lines = [
-        f"{len(dialogs)} dialogs ({length / 3600:.2f} h of video), {len(turns)} turns "
-        f"({_hours(turns):.2f} h), {words} of them with words",
+        f"{_recordings(files)}, {len(turns)} turns ({_hours(turns):.2f} h), {words} of them with words",
         "",
         *_class_table(turns, classes),
         "",
@@ -33,8 +33,20 @@ def summarise(turns_path, words_path, media_path, problems_paths, clips_roots, c
     return "\n".join(lines) + "\n"
 
 
+def _recordings(files):
+    """IEMOCAP's dialogs, or the files of a listing, and their hours."""
+    hours = Counter()
+    for row in files:
+        hours[row["kind"]] += (row["seconds"] or 0) / 3600
+    if any(row["kind"] in LISTED for row in files):
+        lengths = ", ".join(f"{hours[kind]:.2f} h of {kind}" for kind in LISTED)
+        return f"{len({row['path'] for row in files})} files ({lengths})"
+    return f"{len({row['dialog'] for row in files})} dialogs ({hours['avi']:.2f} h of video)"
+
+
 def _hours(turns):
-    return sum(turn["end_s"] - turn["start_s"] for turn in turns) / 3600
+    """The hours of turns whose spans are stated; the others are files of their own."""
+    return sum(turn["end_s"] - turn["start_s"] for turn in turns if turn["end_s"] is not None) / 3600
 
 
 def _class_table(turns, classes):
@@ -56,8 +68,8 @@ def _media_lines(files):
     counts = defaultdict(Counter)
     for row in files:
         counts[row["kind"]][row["status"]] += 1
-    lines = ["media"]
-    return lines + [f"  {kind:<14}{_counts(counts[kind])}" for kind in ("avi", "dialog_wav", "sentence_wav")]
+    kinds = LISTED if counts.keys() & set(LISTED) else RELEASED
+    return ["media"] + [f"  {kind:<14}{_counts(counts[kind])}" for kind in kinds]
 
 
 def _problem_lines(problems):

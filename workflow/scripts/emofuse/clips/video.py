@@ -1,13 +1,12 @@
 """Cuts a dialog's picture into one mp4 a turn, in one decoding pass."""
 
-import io
 import math
-from contextlib import contextmanager
 
 import av
 import numpy as np
 
 from emofuse.clips.cutting import begin, damage_of, manifest_row, present, refuse, save
+from emofuse.clips.encoding import Encoder
 from emofuse.clips.files import COLUMNS, clear
 from emofuse.corpora.iemocap.names import CROPS, side_of
 from emofuse.media.reading import Video
@@ -15,12 +14,6 @@ from emofuse.media.verdicts import exact, of_picture
 from emofuse.media.wav import MediaError
 from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError
-
-# Measured on 300 frames of 360x480, encoder and all on one thread, in ms a frame, kB for 150 frames, PSNR of luma:
-# ultrafast at crf 17: 0.4 ms, 250 kB, 59 dB; superfast: 0.9 ms, 170 kB, 56 dB; veryfast: 1.0 ms, 60 kB, 53 dB. With
-# strong added noise: 1.3 ms and 44 dB, 4.5 ms and 45 dB, 5.3 ms and 42 dB. Clips are read far more often than written,
-# and ultrafast also decodes two to four times as fast. One thread gives the same bytes on every machine.
-X264 = {"preset": "ultrafast", "crf": "17", "threads": "1"}
 
 
 def cut_video(dialog, labels_path, avi_path, out_dir, manifest_path, crop, on_missing):
@@ -53,8 +46,8 @@ def _cut_frames(video, turns, out_dir, crop, rows):
     encoders, shown = {}, []
 
     def finish(turn):
-        data, frames = encoders.pop(turn).finish()
-        rows[turn.turn_id] = save(turn, out_dir, "video", data, frames)
+        encoder = encoders.pop(turn)
+        rows[turn.turn_id] = save(turn, out_dir, "video", encoder.finish(), encoder.frames)
 
     for ticks, frame in video.frames():
         shown.append(ticks)
@@ -63,7 +56,7 @@ def _cut_frames(video, turns, out_dir, crop, rows):
         while waiting and spans[waiting[-1]][0] <= ticks:
             turn = waiting.pop()
             if ticks < spans[turn][1]:
-                encoders[turn] = _Encoder(video, turn)
+                encoders[turn] = Encoder(turn.turn_id, video.rate, video.time_base)
         halves = {}
         for turn, encoder in encoders.items():
             side = side_of(turn.turn_id, crop)
@@ -79,53 +72,6 @@ def _cut_frames(video, turns, out_dir, crop, rows):
             rows[turn.turn_id]["note"] = found.note
         else:
             rows[turn.turn_id] = manifest_row(turn, found.status, found.note)
-
-
-class _Encoder:
-    """One clip on its way: H.264 in an mp4 in memory, its times relative to its first frame.
-
-    What FFmpeg refuses to encode is a MediaError that names the turn and the time.
-    """
-
-    def __init__(self, video, turn):
-        self._video, self._turn, self._buffer, self._stream = video, turn, io.BytesIO(), None
-        self._container = av.open(self._buffer, "w", format="mp4", options={"fflags": "+bitexact"})
-        self._first, self._frames = None, 0
-
-    def add(self, picture, ticks):
-        """Encode a picture (planar YUV 4:2:0, uint8, (height * 3 / 2, width)) shown at `ticks`."""
-        with self._named(ticks):
-            self._add(picture, ticks)
-
-    @contextmanager
-    def _named(self, ticks):
-        try:
-            yield
-        except (av.FFmpegError, ValueError) as error:
-            raise MediaError(
-                "unreadable",
-                f"cannot be encoded for {self._turn.turn_id} at {self._video.seconds(ticks):.1f} s ({error})",
-            ) from error
-
-    def _add(self, picture, ticks):
-        if self._stream is None:
-            height, width = picture.shape[0] * 2 // 3, picture.shape[1]
-            self._stream = self._container.add_stream("libx264", rate=self._video.rate, options=X264)
-            self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
-            self._stream.time_base = self._stream.codec_context.time_base = self._video.time_base
-            self._first = ticks
-        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
-        frame.pts, frame.time_base = ticks - self._first, self._video.time_base
-        self._container.mux(self._stream.encode(frame))
-        self._frames += 1
-        self._last = ticks
-
-    def finish(self):
-        """The mp4's bytes and its number of frames."""
-        with self._named(self._last):
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
-        return self._buffer.getvalue(), self._frames
 
 
 def _crop(frame, side, seconds=0.0):

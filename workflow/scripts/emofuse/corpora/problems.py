@@ -21,11 +21,11 @@ class Problems:
     """Collects problems, and the defects of files that end the work unless they are to be dropped."""
 
     def __init__(self, root):
-        self._root, self.rows, self._defects = Path(root), [], []
+        self.root, self.rows, self._defects = Path(root), [], []
 
     def add(self, subject, severity, problem, action):
         if isinstance(subject, Path):
-            subject = subject.relative_to(self._root).as_posix()
+            subject = subject.relative_to(self.root).as_posix()
         row = dict(zip(PROBLEM_COLUMNS, (subject, severity, problem, action), strict=True))
         self.rows.append(row)
 

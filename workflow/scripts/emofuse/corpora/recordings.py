@@ -52,7 +52,7 @@ def index_media(root, dialogs, turns_path, on_missing, media_path, problems_path
 
 def _index_avi(root, dialog, turns, rows, problems):
     path = avi_path(root, dialog)
-    status, found, problem = _probe(path, _read_avi)
+    status, found, problem = probe(path, _read_avi)
     seconds = None if found is None else float((int(found[0][-1]) + found[2]) * found[1])
     rows.append(_media_row(root, dialog, None, "avi", path, status, seconds))
     if problem:
@@ -60,7 +60,7 @@ def _index_avi(root, dialog, turns, rows, problems):
         return
     for turn in turns:
         verdict = of_picture(turn["start_s"], turn["end_s"], *found)
-        _report(turn, verdict, "video", seconds, "it has no video clip", problems)
+        report(turn, verdict, "video", seconds, "it has no video clip", problems)
 
 
 def _read_avi(path):
@@ -71,13 +71,13 @@ def _read_avi(path):
 
 def _index_wavs(root, dialog, turns, rows, problems):
     path = dialog_wav_path(root, dialog)
-    status, seconds, problem = _probe(path, media.wav_seconds)
+    status, seconds, problem = probe(path, media.wav_seconds)
     rows.append(_media_row(root, dialog, None, "dialog_wav", path, status, seconds))
     fallback = "cut from the dialog's wav" if status == "ok" else "it has no audio clip"
     without, missing = [], []
     for turn in turns:
         own = sentence_wav_path(root, turn["turn_id"])
-        own_status, own_seconds, own_problem = _probe(own, media.wav_seconds)
+        own_status, own_seconds, own_problem = probe(own, media.wav_seconds)
         rows.append(_media_row(root, dialog, turn["turn_id"], "sentence_wav", own, own_status, own_seconds))
         if own_status == "ok":
             lasts = turn["end_s"] - turn["start_s"]
@@ -103,10 +103,10 @@ def _index_wavs(root, dialog, turns, rows, problems):
         return
     for turn in without:
         verdict = of_sound(turn["start_s"], turn["end_s"], round(seconds * RATE))
-        _report(turn, verdict, "dialog's wav", seconds, "it has no audio clip", problems)
+        report(turn, verdict, "dialog's wav", seconds, "it has no audio clip", problems)
 
 
-def _report(turn, verdict, medium, seconds, lost, problems):
+def report(turn, verdict, medium, seconds, lost, problems):
     """Report a turn of which its medium, `seconds` long, does not hold all."""
     times = f"it lasts from {turn['start_s']:.2f} to {turn['end_s']:.2f} s, the {medium} to {seconds:.2f} s"
     if verdict.status == "past_end":
@@ -122,7 +122,7 @@ def _media_row(root, dialog, turn_id, kind, path, status, seconds):
     return dict(zip(MEDIA_SCHEMA.names, (dialog, turn_id, kind, relative, status, seconds), strict=True))
 
 
-def _probe(path, read):
+def probe(path, read):
     """(status, read(path) or None, problem) of a medium."""
     try:
         return "ok", read(path), ""

@@ -25,18 +25,18 @@ class Verdict:
 
 def exact(seconds):
     """The decimal number that a label file states, without the rounding of binary floats."""
-    return Fraction(repr(seconds))
+    return Fraction(repr(float(seconds)))
 
 
-def of_sound(start_s, end_s, samples):
-    """The Verdict on a turn, in a dialog's sound of so many samples at 16 kHz."""
+def of_sound(start_s, end_s, samples, medium="the dialog's wav"):
+    """The Verdict on a turn, in a medium of so many samples at 16 kHz; `medium` is what notes call it."""
     first, end = (round(exact(seconds) * RATE) for seconds in (start_s, end_s))
     if first >= samples:
-        return Verdict("past_end", first, first, f"the dialog's wav ends at {samples / RATE:.2f} s")
-    if first == end:
+        return Verdict("past_end", first, first, f"{medium} ends at {samples / RATE:.2f} s")
+    if first >= end:
         return Verdict("missing", first, end, "the turn is shorter than one sample of sound")
     late = end / RATE - samples / RATE
-    note = f"the dialog's wav ends {late:.2f} s before the turn" if late > TOLERANCE_S else ""
+    note = f"{medium} ends {late:.2f} s before the turn" if late > TOLERANCE_S else ""
     return Verdict("ok", first, min(end, samples), note)
 
 
@@ -53,3 +53,17 @@ def of_picture(start_s, end_s, ticks, time_base, step):
         return Verdict("missing", first, end, "the video has no frame in the turn's time")
     late = end_s - over
     return Verdict("ok", first, end, f"the video ends {late:.2f} s before the turn" if late > TOLERANCE_S else "")
+
+
+def of_shown(start_s, end_s, begins, ends):
+    """The Verdict on a turn, in a picture on screen from `begins` to `ends` (Fractions, seconds): status and note."""
+    if start_s >= ends:
+        return Verdict("past_end", 0, 0, f"the picture ends at {float(ends):.2f} s")
+    if start_s >= end_s:
+        return Verdict("missing", 0, 0, "the turn has no length")
+    notes = [
+        f"the picture {verb} {float(late):.2f} s {where} the turn"
+        for verb, late, where in (("begins", begins - start_s, "after"), ("ends", end_s - ends, "before"))
+        if late > TOLERANCE_S
+    ]
+    return Verdict("ok", 0, 0, "; ".join(notes))

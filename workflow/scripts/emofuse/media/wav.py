@@ -15,7 +15,7 @@ UNSTATED = (0, 0xFFFFFFFF)  # the sizes that writers to a pipe leave
 
 
 class MediaError(Exception):
-    """A file that is there but cannot be read; `status` is `unreadable` or `truncated`."""
+    """A file that is there but cannot be read; `status` is `unreadable`, `truncated`, or `missing`: it lacks that track."""
 
     def __init__(self, status, message):
         super().__init__(message)
