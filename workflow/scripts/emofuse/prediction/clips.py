@@ -107,7 +107,7 @@ def cut(rows, modality, work, order, small=None):
     manifest = read_manifests([f"{flat}.tsv"])
     for row in (row for row in rows if row.turn_id in ready):
         saved = save_clip(flat / f"{row.turn_id}.mp4", Path(row.video).read_bytes())
-        manifest[row.turn_id] = manifest_row(row, "ok", frames=ready[row.turn_id]) | saved
+        manifest[row.turn_id] = manifest_row(row, "ok", "", frames=ready[row.turn_id]) | saved
     units = defaultdict(list)
     for turn, line in manifest.items():
         units[unit_of(turn)].append(line)

@@ -39,7 +39,8 @@ def keep(record, trained, pretrained, target):
     elif not frozen:
         for name in ("config.json", "model.safetensors"):
             shutil.copy(trained / name, target)
-        shutil.copytree(trained / "processor", target / "processor")
+        hidden = shutil.ignore_patterns(".*")  # what Snakemake leaves in folders
+        shutil.copytree(trained / "processor", target / "processor", ignore=hidden)
     return {
         "encoder": record["encoder"],
         "frozen": frozen,

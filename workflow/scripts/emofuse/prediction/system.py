@@ -25,8 +25,8 @@ class FinalSystem:
     temperatures: {modality: that of its logits}. scaling: {modality: (mean, deviation)} of embeddings, (d,) float64 each, of
     early fusion; else empty. neutral: {modality: (1, d) float64}, what stands for one that is missing, in the space of what
     the classifier reads; empty where none is trained. present: (k,) indices of the classes that the classifier learned.
-    classifier: an object with `predict`, None of an argmax. calibration: {names of the missing modalities, joined by +: Temperature or
-    Sigmoid}; nothing where the run had nothing to calibrate on.
+    classifier: an object with `predict`, None of an argmax. calibration: {names of the missing modalities, joined by +:
+    Temperature or Sigmoid}; nothing where the run had nothing to calibrate on.
     """
 
     system: System
