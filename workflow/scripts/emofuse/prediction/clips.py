@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,7 +100,7 @@ def cut(rows, modality, work, order, small=None):
 
     A video clip that has the form in which a run keeps its own is taken as it is, for to encode it again would change it.
     """
-    flat, root = Path(work) / "cut" / modality, Path(work) / "clips"
+    flat, root = Path(work) / "cut" / modality, full_size(work)
     ready = {row.turn_id: frames for row in rows if modality == "video" and (frames := _frames_of_a_clip(row))}
     CUTTERS[modality]([r for r in rows if r.turn_id not in ready], Path(), flat, f"{flat}.tsv", "drop")
     manifest = read_manifests([f"{flat}.tsv"])
@@ -144,6 +143,6 @@ def _frames_of_a_clip(row):
         return None
 
 
-def remove(work):
-    """Take the clips away."""
-    shutil.rmtree(work, ignore_errors=True)
+def full_size(work):
+    """The folder of all clips as they were cut, under the folder `work`."""
+    return Path(work) / "clips"

@@ -81,6 +81,7 @@ def export(wanted, run, fold, method, output):
             "format": FORMAT,
             "corpus": run.corpus,
             "run": run.name,
+            "notice": run.notice,
             "protocol": read_metadata(split)["protocol"],
             "fold": speaks.split.removesuffix("-refit"),
             "refit": fold.refit is not None,

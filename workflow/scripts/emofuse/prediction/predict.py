@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from emofuse.clips.files import clip_path
 from emofuse.encoders.settings import Machine
-from emofuse.encoders.stores import why_left_out
 from emofuse.prediction import clips, encoders, system
 from emofuse.prediction.page import write_page
 from emofuse.prediction.record import encoder_folder, identity, read_export, system_folder
@@ -59,7 +58,7 @@ def predict(export, paths, output, how):
             if cut[m].turns
         }
         table = pd.DataFrame(_table(rows, cut, spoken, final, record))
-        write_page(output / FILES[2], table, final.classes, record, _shown(rows, cut, work))
+        write_page(output / FILES[2], table, final.classes, record, _shown(cut["video"], Path(work)))
     write_parquet(output / FILES[0], pa.Table.from_pandas(table, preserve_index=False), {"export": identity(record)})
     with whole(output / FILES[1]) as partial:
         table.to_csv(partial, index=False)
@@ -78,7 +77,7 @@ def _cut(rows, record, work, how, machine):
         rows = [replace(row, text=heard[row.turn_id]) if heard.get(row.turn_id) else row for row in rows]
     # Words and pictures are shown, whether or not they are read.
     cut["text"] = clips.cut(rows, "text", work, order)
-    small = record["video"]["small"] if "video" in record["modalities"] else 224
+    small = record["video"]["small"] if "video" in record["modalities"] else None
     cut["video"] = clips.cut(rows, "video", work, order, small)
     return rows, cut
 
@@ -125,7 +124,8 @@ def _answer(said, classes):
 
 def _heard(turn, cut, final, modalities):
     """What of a turn was there, what was not and why, and what stands in."""
-    missing = {m: why_left_out(cut[m].manifest[turn]) for m in modalities if cut[m].manifest[turn]["status"] != "ok"}
+    lines = {modality: cut[modality].manifest[turn] for modality in modalities}
+    missing = {m: line["note"] or line["status"] for m, line in lines.items() if line["status"] != "ok"}
     stand_in = ""
     if missing:
         stand_in = (
@@ -151,7 +151,7 @@ def words_of(row, of_text):
     return clip_path(of_text.root, "text", row.turn_id).read_text(encoding="utf-8").strip()
 
 
-def _shown(rows, cut, work):
-    """{turn: (path of its video clip, frames)} of those that have one."""
-    video = cut["video"]
-    return {turn: (clip_path(video.root, "video", turn), int(video.manifest[turn]["frames"])) for turn in video.turns}
+def _shown(video, work):
+    """{turn: (path of its clip in full size, frames)} of the turns that have a picture."""
+    root = clips.full_size(work)
+    return {turn: (clip_path(root, "video", turn), int(video.manifest[turn]["frames"])) for turn in video.turns}

@@ -56,7 +56,7 @@ def find(paths):
         else:
             found.append(_beside(sorted(path.parent.glob(f"{_literal(path.stem)}.*")), problems))
     if problems:
-        raise EmofuseError("predict.clips: not all that is named can be used:\n" + listing(problems))
+        raise EmofuseError("Clips that cannot be used:\n" + listing(problems))
     return _named_apart([recording for recording in found if recording])
 
 
