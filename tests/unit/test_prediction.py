@@ -305,16 +305,37 @@ def test_long_recordings_become_windows_unless_their_words_are_known(tmp_path):
 def test_words_on_the_page_are_words(tmp_path):
     table = pd.DataFrame(
         [
-            {"turn_id": "a", "start_s": None, "end_s": None, "text": "<b>x</b>", "prediction": "ang", "prob_ang": 0.75}
+            {
+                "turn_id": "a",
+                "start_s": None,
+                "end_s": None,
+                "text": "<b>x</b>",
+                "text_from": "recognised",
+                "prediction": "ang",
+                "prob_ang": 0.75,
+            }
             | {"prob_own": 0.25, "there": "text", "missing": "", "stand_in": ""},
-            {"turn_id": "b", "start_s": 1.0, "end_s": 2.0, "text": "", "prediction": None, "prob_ang": None}
+            {
+                "turn_id": "b",
+                "start_s": 1.0,
+                "end_s": 2.0,
+                "text": "",
+                "text_from": "",
+                "prediction": None,
+                "prob_ang": None,
+            }
             | {"prob_own": None, "there": "", "missing": "text: no words", "stand_in": "nothing is left"},
         ]
     )
     record = {"corpus": "c", "run": "r", "fold": "f", "seed": 0, "system": "s", "files": {}, "notice": "Mind <this>"}
     write_page(tmp_path / "page.html", table, ["ang", "own"], record, {})
     page = (tmp_path / "page.html").read_text()
-    assert "&lt;b&gt;x&lt;/b&gt;" in page and "Mind &lt;this&gt;" in page and "<b>x" not in page
+    assert (
+        "&lt;b&gt;x&lt;/b&gt;" in page
+        and "Mind &lt;this&gt;" in page
+        and "<b>x" not in page
+        and page.count("(recognised)") == 1
+    )
     assert (
         page.count('style="width: 75.0%"') == 1
         and "anger" in page

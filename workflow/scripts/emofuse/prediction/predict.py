@@ -38,9 +38,10 @@ def predict(export, paths, output, how):
     """Write predictions.parquet, .csv and .html into the folder `output`; the table, a DataFrame.
 
     export: folder of an export. paths: of clips, as for `sources.find`. A row a turn: turn_id, audio, video (paths of files),
-    start_s, end_s (null: the whole file), text, prediction, prob_<class>, there (what was read, such as 'text, audio'), missing
-    (why the others were not), stand_in (what was done about it), export. prediction and probabilities are null where the
-    system has nothing to read. Raises EmofuseError where the export is not whole or a path names no clip.
+    start_s, end_s (null: the whole file), text, text_from (given, recognised or ''), prediction, prob_<class>, there (what was
+    read, such as 'text, audio'), missing (why the others were not), stand_in (what was done about it), export. prediction and
+    probabilities are null where the system has nothing to read. Raises EmofuseError where the export is not whole or a path
+    names no clip.
     """
     record, output = read_export(export), Path(output)
     rows = clips.turns_of(find(paths), how.window)
@@ -51,13 +52,18 @@ def predict(export, paths, output, how):
     final = system.load(system_folder(export))
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".clips-", dir=output) as work:
-        rows, cut = _cut(rows, record, Path(work), how, machine)
+        rows, cut, heard = _cut(rows, record, Path(work), how, machine)
         spoken = {
             m: _by_turn(cut[m], *encoders.encode(record["encoders"][m], encoder_folder(export, m), m, cut[m], machine))
             for m in record["modalities"]
             if cut[m].turns
         }
         table = pd.DataFrame(_table(rows, cut, spoken, final, record))
+        table.insert(
+            6,
+            "text_from",
+            [_source(turn, said, heard) for turn, said in zip(table["turn_id"], table["text"], strict=True)],
+        )
         write_page(output / FILES[2], table, final.classes, record, _shown(cut["video"], Path(work)))
     write_parquet(output / FILES[0], pa.Table.from_pandas(table, preserve_index=False), {"export": identity(record)})
     with whole(output / FILES[1]) as partial:
@@ -66,8 +72,8 @@ def predict(export, paths, output, how):
 
 
 def _cut(rows, record, work, how, machine):
-    """(rows, with the words that were heard; {modality: Clips})."""
-    order, cut = work / "turns.parquet", {}
+    """(rows, with the words that were recognised; {modality: Clips}; {turn: those words})."""
+    order, cut, heard = work / "turns.parquet", {}, {}
     clips.write_order(rows, order)
     if "audio" in record["modalities"] or how.asr:
         cut["audio"] = clips.cut(rows, "audio", work, order)
@@ -79,7 +85,12 @@ def _cut(rows, record, work, how, machine):
     cut["text"] = clips.cut(rows, "text", work, order)
     small = record["video"]["small"] if "video" in record["modalities"] else None
     cut["video"] = clips.cut(rows, "video", work, order, small)
-    return rows, cut
+    return rows, cut, heard
+
+
+def _source(turn, words, heard):
+    """Where the words of a turn come from."""
+    return "recognised" if turn in heard else "given" if words else ""
 
 
 def _by_turn(of_modality, embedding, logits):

@@ -24,7 +24,7 @@ def transcribe(model, clips, turns, device):
             model=str(model),
             device=device,
             trust_remote_code=False,
-            model_kwargs={"local_files_only": True, "use_safetensors": True},
+            model_kwargs={"use_safetensors": True},
         )
     except Exception as error:  # the loaders each raise their own kinds
         raise EmofuseError(f"{model}: it cannot be loaded to recognise speech ({first_line(error)})") from error
