@@ -48,7 +48,8 @@ def write_scores(made, everything, protocol):
                     made_by = made.named.get(system.name, {}).get("encoders")
                     files["scores"].append(_scores(key, system, rows, *pair, made_by))
     for name, rows in files.items():
-        write_parquet(made.evaluation(f"{name}.parquet", protocol), pa.Table.from_pylist(rows))
+        metadata = {"approximated": "[]"} if name == "scores" else None
+        write_parquet(made.evaluation(f"{name}.parquet", protocol), pa.Table.from_pylist(rows), metadata)
 
 
 def _by_class(key, truth, guess):

@@ -29,6 +29,8 @@ FACTS = {
     "final_system": "validation",
     "classifiers": {"svm": {"C": [1.0, 3.0], "gamma": "scale"}},
     "sessions": [1, 2, 3, 4, 5],
+    "listed": False,
+    "clusters": "dialogs",
     "clips": {"crop": "speaker"},
     "systems": {},
     "offline": {"systems": [], "encoders": {}},

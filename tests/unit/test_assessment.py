@@ -215,7 +215,7 @@ def test_what_reads_more_of_a_dialog_is_held_against_what_reads_less():
     systems = [named(name, "context", ("text",)) for name in said]
     counts = statistics.count(dialogs, sessions, truth, np.stack(list(said.values())), 2)
     table = contexts_table(counts, statistics.resample(counts, 400), systems, pairs, 400).to_pandas()
-    weights = statistics.draw_dialogs(sessions[::9], 400)[:, np.repeat(np.arange(12), 9)]
+    weights = statistics.resampled_sums(sessions[::9], [np.eye(12)], 400)[0][:, np.repeat(np.arange(12), 9)]
     for first, second in pairs:
         row = only(table, first=first, second=second, measure="wa")
         gained = (said[first] == truth).mean(0) - (said[second] == truth).mean(0)  # of each turn, over seeds
@@ -252,7 +252,8 @@ def test_knowing_the_scene_is_worth_what_the_same_turns_gain(tmp_path):
     gained = {name: right[name, True] - right[name, False] for name in pair}
     turns = np.array([turn for k in SESSIONS for turn in sorted(new.truth) if turn.startswith(f"Ses0{k}")])
     dialogs, place = np.unique([turn[:-5] for turn in turns], return_inverse=True)
-    weights = statistics.draw_dialogs(np.array([name[:5] for name in dialogs]), 400)[:, place]
+    each = np.eye(len(dialogs))
+    weights = statistics.resampled_sums(np.array([name[:5] for name in dialogs]), [each], 400)[0][:, place]
     for less, values in (("", gained[pair[0]]), (pair[1], gained[pair[0]] - gained[pair[1]])):
         row = only(table, system=pair[0], less=less, measure="wa")
         assert row.difference == pytest.approx(values.mean()) and row.difference > 0.1

@@ -525,14 +525,14 @@ def test_a_picture_that_changes_its_size_is_refused_with_the_time(root, tmp_path
 
 
 def test_what_cannot_be_encoded_names_file_turn_and_time(root, tmp_path, monkeypatch):
-    original = clip_video._Encoder._add
+    original = clip_video.Encoder._add
 
     def refuse(self, picture, ticks):
         if ticks == 20:
             raise av.error.ArgumentError(22, "Invalid argument")
         original(self, picture, ticks)
 
-    monkeypatch.setattr(clip_video._Encoder, "_add", refuse)
+    monkeypatch.setattr(clip_video.Encoder, "_add", refuse)
     said = rf"{DIALOG}\.avi cannot be encoded for {DIALOG}_F000 at 0\.7 s .*Invalid argument"
     with pytest.raises(EmofuseError, match=said):
         video(root, tmp_path)

@@ -45,10 +45,10 @@ def test_every_key_has_a_meaning_of_its_own():
 
 
 def paths(value, place=""):
-    """Dotted keys of a config; the modality of a choice is the last, as in the tables."""
+    """Dotted keys of a config; the modality of a choice, and `classes`, are the last, as in the tables."""
     for key, inner in value.items() if isinstance(value, dict) else ():
         yield f"{place}{key}"
-        if place != "fusion.":
+        if place != "fusion." and key != "classes":  # whose names are the user's
             yield from paths(inner, f"{place}{key}.")
 
 

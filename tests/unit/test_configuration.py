@@ -37,7 +37,7 @@ def test_shipped_config_is_valid_and_complete(config):
     filled = copy.deepcopy(config)
     check_config(filled, SCHEMA)
     check_choices(filled)
-    left_out = {"corpus": {"notice"}}  # only a demo sets them
+    left_out = {"corpus": {"notice", "labels"}}  # only a demo, and CREMA-D, set them
     for key, entry in SCHEMA["properties"].items():
         assert key in config
         if entry.get("properties") and key != "encoders":
@@ -176,7 +176,8 @@ def test_class_sets(config):
     config["classes"] = "for"
     assert "classes: 'for' is none of: four, four_without_excited, six, or each class" in message(config)
     config["classes"] = {"pos": ["hap"], "neg": ["sda"]}
-    assert "classes.neg.0: 'sda' is none of neu, ang, sad" in message(config)
+    with pytest.raises(EmofuseError, match=r"classes\.neg: sda is no label of IEMOCAP \(did you mean 'sad'\?\)"):
+        check_choices(config)
     config["classes"] = {"../x": ["hap"], "neg": ["sad"]}
     assert "../x" in message(config)
 
@@ -431,15 +432,17 @@ def test_candidates_are_all_encoders_or_those_of_the_folds(config):
     assert candidates(config) == {"text": ["bert"], "audio": ["wav2vec2"], "video": ["videomae"]}
 
 
-def test_null_leaves_out_a_modality_an_encoder_a_classifier(config):
+def test_null_leaves_out_a_modality_an_encoder_a_classifier_a_class(config):
     update_config(
         config, {"fusion": {"video": None}, "encoders": {"text": {"roberta": None}}, "classifiers": {"mlp": None}}
     )
+    config["classes"] = {"calm": ["neu"], "loud": ["ang"], "low": None}
     drop_nulls(config)
     check_config(config, SCHEMA)
     check_choices(config)
     assert candidates(config) == {"text": ["bert", "distilbert"], "audio": ["wav2vec2", "hubert", "ast"]}
     assert set(config["classifiers"]) == {"svm", "xgboost"}
+    assert set(config["classes"]) == {"calm", "loud"}
 
 
 def test_selection_fold_must_be_a_session(config):

@@ -20,7 +20,7 @@ from emofuse.report.run import Run
 from emofuse.report.sections.cost import steps
 from emofuse.report.sections.findings import what_annotators_say, what_fusion_gave
 from emofuse.runtime import kinds
-from emofuse.runtime.store import write_parquet
+from emofuse.runtime.store import read_tsv, write_parquet, write_tsv
 
 ANOTHER_TABLE = """
 import pandas as pd
@@ -171,19 +171,24 @@ def test_it_says_what_the_files_say(page, made):
 
 
 def test_a_run_of_one_modality_without_validation(tmp_path):
-    inputs = make_inputs(tmp_path / "in", turns_per_session=30, modalities=("text",), validated=False)
-    facts = {**FACTS, "final_system": "text-bert", "train_vectors": "in_sample", "classifiers": {"svm": {"C": 1.0}}}
+    named = {name: entry for name, entry in NAMED.items() if set(entry["encoders"]) == {"text"}}
+    inputs = make_inputs(tmp_path / "in", turns_per_session=30, modalities=("text",), validated=False, named=named)
+    chosen = inputs.evaluation("chosen.tsv")
+    rows = [row | {"system": "text-both"} for row in read_tsv(chosen)]
+    write_tsv(chosen, rows, list(rows[0]))
+    facts = {**FACTS, "final_system": "text-both", "train_vectors": "in_sample", "classifiers": {"svm": {"C": 1.0}}}
     page = report(inputs, tmp_path / "report.html", facts=facts, benchmarks=())
     assert "4 of 5 sessions a fold. Most published figures train on four, as this run does" in page.plain
     assert "epoch: fixed: the last one is kept" in page.plain
     assert "There is no validation part to calibrate on" in page.plain
     assert "In-sample vectors" not in page.plain  # of one modality nothing is fused
-    assert "text-bert, was named in the config" in page.plain
+    assert "text-both, was named in the config" in page.plain
+    assert "This run has one modality: nothing is fused. The final system (text-both) g" in page.plain
     assert "No step of this run was measured." in page.plain
 
 
 def test_it_says_plainly_what_fusion_gave():
-    def said(fused=True, **single):
+    def said(fused=True, named=(), **single):
         of = {
             "title": "speech",
             "on_validation": True,
@@ -193,7 +198,8 @@ def test_it_says_plainly_what_fusion_gave():
             "folds_ahead": 4,
             "same": False,
         }
-        return what_fusion_gave({"single": of | single, "fused": fused, "folds": 5, "seeds": 1})
+        facts = {"single": of | single, "fused": fused, "named": list(named), "folds": 5, "seeds": 1}
+        return what_fusion_gave(facts)
 
     than = "the best single modality as chosen on validation (speech)"
     gains = "The final system gains 2.0 points of WA (95 % interval +0.5 to +3.5) over"
@@ -201,7 +207,16 @@ def test_it_says_plainly_what_fusion_gave():
     assert said(low=-0.5).startswith("Fusion gave nothing that these turns can show: the final system has +2.0 points")
     assert said(over=-2.0, low=-3.0, high=-1.0).startswith("Fusion did harm: the final system has -2.0 points of WA")
     assert said(same=True) == f"Fusion gave nothing: in every fold the final system is {than}."
-    assert said(fused=False) == "This run has one modality: nothing is fused."
+    alone = "This run has one modality: nothing is fused."
+    assert said(fused=False) == alone
+    # A named system may be the final one, and is no fusion.
+    own, once = "The final system (past)", {"fused": False, "named": ["past"]}
+    assert said(**once).startswith(f"{alone} {own} gains 2.0 points of WA (95 % interval +0.5 to +3.5) over {than}")
+    assert said(**once, low=-0.5).startswith(
+        f"{alone} {own} gives nothing that these turns can show: it has +2.0 points"
+    )
+    assert said(named=["past"], low=-3.0, high=-1.0).startswith(f"{own} does harm: it has +2.0 points")
+    assert said(named=["a", "b"]).startswith("The final system (a and b) gains 2.0 points")
     assert said(on_validation=False) == f"{gains} the single modality that does best on the test turns (speech)."
 
 

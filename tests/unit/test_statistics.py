@@ -15,10 +15,10 @@ from sklearn.metrics import accuracy_score, f1_score
 from emofuse.evaluation.measures import MEASURES, measure
 from emofuse.evaluation.statistics import (
     count,
-    draw_dialogs,
     holm,
     intervals,
     mcnemar,
+    resampled_sums,
     scores,
     sign_flip,
     t_interval,
@@ -37,6 +37,11 @@ def corpus(turns=300, dialogs=12, sessions=3, systems=3, seeds=2, classes=4, see
     guess = rng.integers(0, classes, (systems, seeds, turns))
     predictions = np.where(rng.random((systems, seeds, turns)) < accuracy, truth, guess)
     return names, session.astype(str), truth, predictions, classes
+
+
+def drawn(sessions, resamples, seed):
+    """How often each dialog is in each resample."""
+    return resampled_sums(sessions, [np.eye(len(sessions))], resamples, seed)[0]
 
 
 def test_counts_by_a_plain_loop():
@@ -73,15 +78,15 @@ def test_scores_are_those_of_the_evaluation(classes):
 
 def test_dialogs_are_drawn_within_their_sessions():
     sessions = np.array(["1", "2", "1", "3", "2", "1"])
-    weights = draw_dialogs(sessions, 20_000, seed=1)
+    weights = drawn(sessions, 20_000, seed=1)
     for session in "123":
         own = weights[:, sessions == session]
         assert (own.sum(axis=1) == own.shape[1]).all()
         share = 1 / own.shape[1]
         assert own.mean(axis=0) == pytest.approx(1, abs=0.04)
         assert own.var(axis=0) == pytest.approx(own.shape[1] * share * (1 - share), abs=0.04)
-    assert (draw_dialogs(sessions, 10, seed=1) == draw_dialogs(sessions, 10, seed=1)).all()
-    assert (draw_dialogs(sessions, 10, seed=1) != draw_dialogs(sessions, 10, seed=2)).any()
+    assert (drawn(sessions, 10, seed=1) == drawn(sessions, 10, seed=1)).all()
+    assert (drawn(sessions, 10, seed=1) != drawn(sessions, 10, seed=2)).any()
 
 
 @pytest.mark.parametrize("level", [0.95, 0.8])
@@ -92,23 +97,23 @@ def test_intervals_by_a_plain_loop_over_the_same_resamples(level):
     truth[dialogs == dialogs[0]] = 3  # so that there are resamples without a turn of this class
     counts = count(dialogs, sessions, truth, predictions, classes)
     found = intervals(counts, resamples=60, level=level, seed=7)
-    weights = draw_dialogs(counts.sessions, 60, seed=7)
+    weights = drawn(counts.sessions, 60, seed=7)
     position = {name: index for index, name in enumerate(sorted(set(dialogs)))}
-    drawn = {name: np.empty((60, 2, 2)) for name in MEASURES}
+    measured = {name: np.empty((60, 2, 2)) for name in MEASURES}
     absent = 0
     for b in range(60):
         rows = np.repeat(np.arange(40), [int(weights[b, position[name]]) for name in dialogs])
         absent += 3 not in truth[rows]
         for s, k in itertools.product(range(2), range(2)):
             y, p = truth[rows], predictions[s, k, rows]
-            drawn["wa"][b, s, k] = accuracy_score(y, p)
-            drawn["ua"][b, s, k] = np.mean([(p[y == label] == label).mean() for label in sorted(set(y))])
-            drawn["macro_f1"][b, s, k] = f1_score(y, p, average="macro", zero_division=0)
-            drawn["weighted_f1"][b, s, k] = f1_score(y, p, average="weighted", zero_division=0)
+            measured["wa"][b, s, k] = accuracy_score(y, p)
+            measured["ua"][b, s, k] = np.mean([(p[y == label] == label).mean() for label in sorted(set(y))])
+            measured["macro_f1"][b, s, k] = f1_score(y, p, average="macro", zero_division=0)
+            measured["weighted_f1"][b, s, k] = f1_score(y, p, average="weighted", zero_division=0)
     assert 0 < absent < 60
     for name in MEASURES:
         for s in range(2):
-            ends = np.percentile(drawn[name].mean(axis=2)[:, s], [50 * (1 - level), 50 * (1 + level)])
+            ends = np.percentile(measured[name].mean(axis=2)[:, s], [50 * (1 - level), 50 * (1 + level)])
             np.testing.assert_allclose(found[name][s], ends, rtol=1e-12)
 
 

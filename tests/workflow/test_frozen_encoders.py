@@ -1,8 +1,10 @@
 """Frozen encoders in the workflow: embedded once for all folds, and planned, refused and run as such."""
 
 import json
+import re
 
 import pytest
+from conftest import RULE
 
 from emofuse.encoders.sequences import Sequences
 from emofuse.runtime.store import read_metadata, read_parquet
@@ -30,6 +32,37 @@ def test_a_frozen_encoder_is_embedded_once_and_never_trained(project, train_vect
     # Motion capture is read once, for its problems are reported; that of clips only where something reads it.
     assert jobs["read_motion_capture"] == 1 and "read_motion_vectors" not in jobs
     assert sum(number for job, number in jobs.items() if job.startswith("make_demo_motion")) == 20
+
+
+def test_encoders_of_named_systems_alone_are_asked_for_and_reported(project):
+    """And numbers that are published of IEMOCAP stand beside no corpus that is made up."""
+    project.write_config(
+        "named.yaml",
+        {
+            "selection": None,
+            "train_vectors": "in_sample",
+            "corpus": {"sessions": [1, 2, 3]},
+            "figure_fold": 3,
+            "fusion": {"audio": "mfcc", "video": None},
+            "encoders": {"audio": {"mfcc": {"features": "mfcc"}}, "motion": {"face": {"motion": "capture"}}},
+            "systems": {
+                "both": {"kind": "context", "encoders": {"text": "roberta", "audio": "mfcc"}},
+                "moves": {"kind": "convolution", "encoders": {"motion": "face"}},
+            },
+        },
+    )
+    done = project.snakemake("--dry-run", "all", "session3", configs=("config/demo.yaml", "named.yaml"))
+    assert done.returncode == 0, done.stdout
+    blocks = re.findall(RULE, done.stdout, re.MULTILINE)
+    inputs = {rule: found[1] for rule, block in blocks if (found := re.search("    input: (.*)", block))}
+    own, audio = "results/demo/demo/encoders/text/roberta/session3/seed0", "embeddings/audio/mfcc/frozen.parquet"
+    for target in ("all", "session3"):
+        assert f"{own}/model.safetensors" in inputs[target] and f"{own}/head.safetensors" in inputs[target]
+        assert audio in inputs[target] and "sequences/motion/face/frozen.parquet" in inputs[target]
+        assert "embeddings/text/roberta/session3/seed0.parquet" in inputs[target]
+    assert "roberta/session1/" in inputs["all"] and "roberta/session1/" not in inputs["session3"]
+    assert f"{own}/training.json" in inputs["make_report"] and "model.safetensors" not in inputs["make_report"]
+    assert "reference_numbers" not in inputs["make_report"] + inputs["make_tables"]
 
 
 def test_where_all_are_frozen_nothing_is_cross_fitted_and_a_refit_is_allowed(project):

@@ -60,7 +60,7 @@ pathvars:
 
 
 wildcard_constraints:
-    dialog="Ses0[1-5][FM]_[a-z0-9_]+",
+    dialog="Ses0[1-5][FM]_[a-z0-9_]+|part-[0-9a-f]",  # of another corpus than IEMOCAP a sixteenth of its turns
     modality="text|audio|video",
     encoder="[a-z0-9][a-z0-9_-]*",
     split=folds.SPLIT,

@@ -81,7 +81,7 @@ rule export:
         early=sorted(config["early_fusion"]),
         train_vectors=plan.train_vectors,
         threads=config["classifier_threads"],
-        crop=config["clips"]["crop"],
+        crop=config["clips"]["crop"] if plan.listing is None else None,
         small=config["clips"]["small"],
         facts=FACTS,
         evaluation=f"results/{plan.corpus}/{plan.run}/evaluation/{EXPORT_PROTOCOL}",

@@ -53,7 +53,7 @@ rule classify:
         "../../envs/emofuse.yaml"
     threads: config["classifier_threads"]
     resources:
-        mem_mb=4000,
+        mem_mb=8000,
         runtime=120,
     params:
         code=lambda w: fingerprint("classify", *systems.code_of(w.classifier)),
@@ -83,12 +83,13 @@ def read_by(system, split, seed):
     ]
 
 
-def tuned_for(system, split, seed):
-    """The training records of those encoders that are fine-tuned."""
+def tuned_for(system, split, seed, patterns=(f"{ENCODER}/training.json",)):
+    """The training records of those encoders that are fine-tuned, or other files that they leave."""
     return [
-        f"{ENCODER}/training.json".format(modality=modality, encoder=encoder, split=split, seed=seed)
+        pattern.format(modality=modality, encoder=encoder, split=split, seed=seed)
         for modality, encoder in encoders_read(system).items()
         if not plan.encoders.is_frozen(modality, encoder)
+        for pattern in patterns
     ]
 
 

@@ -1,6 +1,9 @@
-"""Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and paper/."""
+"""Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures and report.html."""
+
+from itertools import product
 
 from emofuse.configuration import meaning, named
+from emofuse.corpora.listing import RECIPES
 from emofuse.report import outputs
 from emofuse.runtime import kinds
 
@@ -43,6 +46,16 @@ def models(modality, splits=plan.splits):
     return files
 
 
+def named_models(splits=plan.splits):
+    """Every file of the encoders that systems name, and that the results of some folds rest on. They may be in no fusion."""
+    found = set()
+    for system, split, seed in product(plan.systems, splits, plan.seeds):
+        if plan.systems[system]["encoders"]:
+            for other in plan.splits_behind(split):
+                found |= {*read_by(system, other, seed), *tuned_for(system, other, seed, rules.fine_tune.output)}
+    return sorted(found)
+
+
 def tables(folder, names):
     """The files of tables in a folder."""
     return [f"{folder}/{name}.{kind}" for name in names for kind in outputs.TABLE_FORMATS]
@@ -76,11 +89,6 @@ def shown_by(script, protocols):
 # Only where an encoder is chosen do the results rest on the comparison; without a choice it is made for the paper's tables
 # alone, for it costs a training for each encoder that is not in the folds.
 COMPARED = [m for m in plan.modalities if m in plan.choices]
-PAPER_TABLES = [
-    name
-    for name in outputs.table_names(plan.modalities, plan.modalities if plan.selection else [])
-    if name in outputs.PAPER_TABLES
-]
 FIGURES = [
     f"{name}.{kind}" for name in outputs.figure_names(plan.modalities, plan.trained) for kind in outputs.FIGURE_FORMATS
 ]
@@ -98,6 +106,9 @@ FACTS = {
     "final_system": config["final_system"],
     "classifiers": ordered(config["classifiers"]),
     "sessions": plan.sessions,
+    **({"corpus": kinds.constants(RECIPES)[config["corpus"]["kind"]]["SENTENCE"]} if plan.listing else {}),
+    "listed": plan.listing is not None,
+    "clusters": "dialogs" if plan.listing is None or plan.listing.has_dialogs else "speakers",
     "systems": ordered(plan.systems),
     "offline": named.offline(config),
     "video_clips": {"speaker": "the speaker's half", "partner": "the partner's half", "full": "the whole picture"}[
@@ -105,9 +116,14 @@ FACTS = {
     ],
 }
 EVALUATIONS = {protocol: f"results/{plan.corpus}/{plan.run}/evaluation/{protocol}" for protocol in plan.protocols}
-# The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session.
-FIGURE_SPLIT = next(s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"])
-REFERENCES = [str(RESOURCES / "reference_numbers.tsv")] if plan.systems else []
+# The fold that figures 8 to 11 draw: of the first protocol, the first that tests a turn of that session, or its only one.
+FIGURE_SPLIT = next(
+    (s for s in plan.splits_of[plan.primary] if folds.parse_split(s).session == config["figure_fold"]),
+    plan.splits_of[plan.primary][0],
+)
+# Numbers that are published of IEMOCAP say nothing about another corpus, nor about one that is made up.
+COMPARABLE = plan.systems and plan.listing is None and not plan.generated
+REFERENCES = [str(RESOURCES / "reference_numbers.tsv")] if COMPARABLE else []
 
 
 rule make_tables:
@@ -188,6 +204,7 @@ for split in plan.splits:
             comparisons(COMPARED),
             # Or Snakemake would not miss a deleted model as long as there are predictions.
             [models(modality, [split]) for modality in plan.modalities],
+            named_models([split]),
 
 
 rule make_figures:
@@ -241,6 +258,7 @@ rule make_report:
                     if path.endswith("/training.json")
                 ),
                 *compared(f"{ENCODER}/training.json", COMPARED),
+                *(path for path in named_models() if path.endswith("/training.json")),
             }
         ),
         selection=comparisons(COMPARED),
@@ -268,62 +286,3 @@ rule make_report:
         benchmarks=[f"results/{plan.corpus}/benchmarks", f"results/{plan.corpus}/{plan.run}/benchmarks"],
     script:
         "../scripts/make_report.py"
-
-
-PAPER_CHECKS = [*rules.check_encoders.output, *(rules.check_paper_encoders.output if plan.checked_for_paper else [])]
-
-
-rule make_paper:
-    input:
-        splits=split_files(plan.splits_of[plan.primary]),
-        evaluation=once_chosen(lambda w: evaluation(plan.primary)),
-        selection=comparisons(plan.modalities if plan.selection else []),
-        numbers=str(RESOURCES / "paper_numbers.tsv"),
-        encoders=PAPER_CHECKS,
-        figures=[f"results/{plan.corpus}/{plan.run}/figures/{name}" for name in FIGURES if name.startswith("figure")],
-    output:
-        tables(f"results/{plan.corpus}/{plan.run}/paper", PAPER_TABLES),
-        [f"results/{plan.corpus}/{plan.run}/paper/{name}" for name in FIGURES if name.startswith("figure")],
-        page="results/<corpus>/<run>/paper/index.html",
-    log:
-        "results/<corpus>/<run>/logs/make_paper.log",
-    conda:
-        "../../envs/emofuse.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=5,
-    params:
-        code=shown_by("make_paper", [plan.primary]),
-        corpus=plan.corpus,
-        run=plan.run,
-        notice=config["corpus"]["notice"],
-        evaluation=EVALUATIONS[plan.primary],
-        modalities=plan.modalities,
-        facts=FACTS,
-        pca_split=FIGURE_SPLIT,
-        settings={
-            "sessions": plan.sessions,
-            "classes": plan.classes,
-            "protocols": plan.protocols[:1],
-            "subset": config["subset"],
-            "clips.crop": config["clips"]["crop"],
-            "selection": config["selection"] and ordered(config["selection"]),
-            "validation.rule": config["validation"]["rule"],
-            "validation.refit": plan.refit,
-            "train_vectors": plan.train_vectors,
-            "fusion": {m: config["fusion"][m] for m in plan.modalities},
-            "classifiers": ordered(config["classifiers"]),
-            "final_system": config["final_system"],
-            "seeds": plan.seeds,
-        },
-    script:
-        "../scripts/make_paper.py"
-
-
-rule paper:
-    """Target: the paper's tables and figures, by number, with its known numbers beside ours."""
-    input:
-        once_chosen(["results/<corpus>/<run>/paper/index.html"]),
-        PAPER_CHECKS,  # here too, or they would wait for the choice of an encoder
-        comparisons(plan.modalities if plan.selection else []),
-        [models(modality) for modality in plan.modalities],

@@ -17,6 +17,7 @@ from emofuse.configuration.paths import require_plain
 from emofuse.corpora.iemocap import paths, tree
 from emofuse.corpora.iemocap.dialogs import read_dialog_list, scan_dialogs
 from emofuse.corpora.iemocap.names import session_of
+from emofuse.corpora.listing import IEMOCAP, Listing, read_listing
 from emofuse.demo import plan as demo
 from emofuse.encoders.hub import check_hub_ids
 from emofuse.fusion import systems
@@ -28,13 +29,15 @@ from emofuse.splits import folds
 
 @dataclass(frozen=True)
 class Plan:
-    """A run. config: checked, its defaults filled in. root: of the release tree. dialogs: names, in order. generated: whether
-    the workflow makes the release itself (the demo)."""
+    """A run. config: checked, its defaults filled in. root: of the release tree. dialogs: names, in order; of another corpus
+    than IEMOCAP the units that its clips are cut in. generated: whether the workflow makes the release itself (the demo).
+    listing: what the other corpus's recipe makes of it; None for IEMOCAP."""
 
     config: dict
     root: Path
     dialogs: list[str]
     generated: bool
+    listing: Listing | None = None
 
     @property
     def corpus(self):
@@ -53,7 +56,7 @@ class Plan:
 
     @property
     def sessions(self):
-        """Numbers, ascending."""
+        """Numbers, ascending: those of the sessions, of another corpus than IEMOCAP those of the groups it is dealt to."""
         return sorted(self.config["corpus"]["sessions"])
 
     @property
@@ -176,8 +179,11 @@ class Plan:
         models are there already."""
         if not self.config["selection"]:
             return None
-        alike = "session" in self.protocols and self.config["validation"]["rule"] == "previous_session"
-        return f"{'session' if alike else 'selection'}{self.config['selection']['fold']}"
+        if "official" in self.protocols:
+            return "official1"
+        whole = "group" if self.listing else "session"
+        alike = whole in self.protocols and self.config["validation"]["rule"] == "previous_session"
+        return f"{folds.constant(whole, 'PREFIX') if alike else 'selection'}{self.config['selection']['fold']}"
 
     @cached_property
     def splits_of(self):
@@ -197,7 +203,8 @@ class Plan:
         own = folds.constant(fold.protocol, "OWN_VALIDATION")
         validated = self.config["validation"]["rule"] == "previous_session" and not own
         before = {self.sessions[self.sessions.index(fold.session) - 1]} if validated else set()
-        return [f"{split}-without{session}" for session in self.sessions if session not in {fold.session, *before}]
+        tested = set() if folds.constant(fold.protocol, "ONCE") else {fold.session}
+        return [f"{split}-without{session}" for session in self.sessions if session not in tested | before]
 
     def splits_behind(self, split):
         """Every split whose encoders the results of `split` rest on."""
@@ -206,6 +213,8 @@ class Plan:
     @cached_property
     def labelled_dialogs(self):
         """Those with a label file; one without has no turns, and indexing reports it."""
+        if self.listing:
+            return self.dialogs
         return [dialog for dialog in self.dialogs if self.existing(paths.label_path(self.root, dialog))]
 
     def existing(self, *paths):
@@ -225,7 +234,10 @@ class Plan:
 
     def require_release(self):
         """Raise EmofuseError where a file of the release is of the future, or is missing and on_missing is 'error'."""
-        if not self.generated:
+        if self.listing:
+            self.listing.require(self.classes, drop=self.config["corpus"]["on_missing"] == "drop")
+            refuse_future(self.listing.files())
+        elif not self.generated:
             if self.config["corpus"]["on_missing"] == "error":
                 tree.require_files(self.root, self.dialogs)
             refuse_future(tree.files(self.root, self.dialogs))
@@ -294,9 +306,29 @@ def make_plan(config, needs_release=True):
         for key in {"model", "vectors"} & settings.keys():
             settings[key] = os.path.expanduser(settings[key])
     check_local_models(config, demo.ENCODER_FOLDERS)
-    plan = Plan(config, *find_corpus(config["corpus"], needs_release))
+    if config["corpus"]["kind"] != IEMOCAP and (needs_release or config["corpus"]["root"]):
+        listing = read_listing(config["corpus"])
+        require_plain("corpus.root", listing.base)
+        plan = Plan(config, listing.base, listing.units, False, listing)
+        if not listing.has_dialogs:
+            _refuse_dialogs(config)
+    else:
+        plan = Plan(config, *find_corpus(config["corpus"], needs_release))
     check_hub_ids(plan.hub_encoders)
     return plan
+
+
+def _refuse_dialogs(config):
+    """Raise EmofuseError for what reads other turns of a dialog, for a corpus that says of none that they are of one."""
+    reading = [f"systems.{name}" for name, entry in config["systems"].items() if any(systems.reach(entry))]
+    texts = config["encoders"].get("text", {})
+    named = meaning.candidates(config).get("text", [])
+    reading += [f"encoders.text.{name}.context" for name in named if texts[name].get("context")]
+    if reading:
+        raise EmofuseError(
+            f"{', '.join(reading)}: other turns of a dialog are read, and this corpus says of no turns that they are of one"
+            " dialog; leave it out, or name them in a column `dialog`."
+        )
 
 
 def find_corpus(corpus, needs_release=True):

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from emofuse.clips.cutting import begin, damage_of, manifest_row, present, refuse, save
+from emofuse.clips.cutting import damage_of, manifest_row, present, refuse, save
 from emofuse.clips.files import COLUMNS
+from emofuse.clips.labelled import begin
 from emofuse.media.reading import read_mono
 from emofuse.media.verdicts import TOLERANCE_S, of_sound
 from emofuse.media.wav import RATE, MediaError, wav_bytes, wav_header

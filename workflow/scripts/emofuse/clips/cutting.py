@@ -11,24 +11,8 @@ turns no clip, and the manifest says why.
 from pathlib import Path
 
 from emofuse.clips.files import COLUMNS, SUFFIXES, clear, save_clip
-from emofuse.corpora.iemocap.labels import parse_labels
-from emofuse.corpora.iemocap.text import read_text
 from emofuse.media.wav import MediaError
 from emofuse.runtime.errors import EmofuseError, listing
-
-
-def begin(dialog, labels_path, out_dir, manifest_path, on_missing):
-    """The turns to cut, after removing the clips and the manifest of an earlier cut."""
-    prepare(out_dir, manifest_path)
-    try:
-        text, _ = read_text(present(labels_path))
-    except (OSError, MediaError) as error:
-        refuse([damage_of(labels_path or f"the label file of {dialog}", error)], on_missing)
-        return []
-    turns, errors = parse_labels(text, dialog, labels_path)
-    if errors:
-        raise EmofuseError(f"The labels of {dialog} have errors:\n{listing(errors)}")
-    return turns
 
 
 def prepare(out_dir, manifest_path):
@@ -57,7 +41,7 @@ def damage_of(path, error):
 def refuse(damages, on_missing):
     if damages and on_missing == "error":
         raise EmofuseError(
-            "Files of the release are missing or damaged (`snakemake check` lists all of them; corpus.on_missing: drop works"
+            "Files of the corpus are missing or damaged (`snakemake check` lists all of them; corpus.on_missing: drop works"
             " without them):\n" + listing(sentence for _, sentence in damages)
         )
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from emofuse.corpora.listing import unit_of
+from emofuse.corpora.units import unit_of
 from emofuse.runtime import store
 from emofuse.runtime.errors import EmofuseError, listing
 

@@ -1,7 +1,8 @@
 """Cuts a dialog's transcript into one text clip a turn."""
 
-from emofuse.clips.cutting import begin, damage_of, manifest_row, present, refuse, save
+from emofuse.clips.cutting import damage_of, manifest_row, present, refuse, save
 from emofuse.clips.files import COLUMNS
+from emofuse.clips.labelled import begin
 from emofuse.corpora.iemocap.text import read_text
 from emofuse.corpora.iemocap.transcripts import parse_transcript
 from emofuse.media.wav import MediaError

@@ -5,9 +5,10 @@ import math
 import av
 import numpy as np
 
-from emofuse.clips.cutting import begin, damage_of, manifest_row, present, refuse, save
+from emofuse.clips.cutting import damage_of, manifest_row, present, refuse, save
 from emofuse.clips.encoding import Encoder
 from emofuse.clips.files import COLUMNS, clear
+from emofuse.clips.labelled import begin
 from emofuse.corpora.iemocap.names import CROPS, side_of
 from emofuse.media.reading import Video
 from emofuse.media.verdicts import exact, of_picture

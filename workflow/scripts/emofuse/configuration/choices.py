@@ -16,11 +16,13 @@ from emofuse.configuration.meaning import (
 from emofuse.configuration.named import named_problems
 from emofuse.configuration.paths import PLACEHOLDER, placeholders
 from emofuse.configuration.schema import check_config, drop_nulls, hint, load_schema, nearest, refuse_repeated_keys
+from emofuse.corpora.iemocap.labels import LABELS
+from emofuse.corpora.listing import IEMOCAP
 from emofuse.fusion import systems
 from emofuse.runtime import kinds
 from emofuse.runtime.disk import refuse_future
 from emofuse.runtime.errors import EmofuseError, listing
-from emofuse.splits.folds import UNVALIDATED, constant
+from emofuse.splits.folds import PROTOCOLS, UNVALIDATED, constant, listed
 
 FORMATS = (".parquet", ".npz", ".npy")  # of vectors that were made elsewhere
 FEATURES = "encoders/features"
@@ -45,7 +47,7 @@ def check_choices(config):
     problems += placeholders({f"corpus.{key}": config["corpus"][key] for key in ("root", "dialogs")})
     if config["run"] in RESERVED or config["run"].startswith("clips-"):
         problems.append(f"run: '{config['run']}' is a folder of the corpus; name the run otherwise")
-    problems += _session_problems(config)
+    problems += _corpus_problems(config) + _session_problems(config)
     problems += _system_problems(config)
     for modality, name in config["fusion"].items():
         problems += _encoder_problems(config, modality, name)
@@ -63,6 +65,34 @@ def check_choices(config):
     )
     if problems:
         raise EmofuseError("the config does not fit together:\n" + listing(problems))
+
+
+def _corpus_problems(config):
+    """What does not go with the kind of corpus; the numbers of another corpus's groups take the place of sessions."""
+    corpus, kind = config["corpus"], config["corpus"]["kind"]
+    wrong = [name for name in config["protocols"] if listed(name) == (kind == IEMOCAP)]
+    known = [name for name in PROTOCOLS if listed(name) != (kind == IEMOCAP)]
+    problems = [f"protocols: '{name}' is none of a corpus of the kind {kind}: {', '.join(known)}" for name in wrong]
+    if kind == IEMOCAP:
+        return problems + [
+            f"classes.{name}: {label} is no label of IEMOCAP ({nearest(label, LABELS) or ', '.join(LABELS)})"
+            for name, raw in classes(config).items()
+            for label in raw
+            if label not in LABELS
+        ]
+    corpus["sessions"] = list(range(1, corpus["folds"]["number"] + 1))
+    if isinstance(config["classes"], str):
+        problems.append(f"classes: '{config['classes']}' is of IEMOCAP; write each class with its raw labels")
+    if config["subset"] != "all":
+        problems.append(f"subset: only dialogs of IEMOCAP are {config['subset']}; set it to all")
+    if config["clips"]["crop"] == "partner":
+        problems.append("clips.crop: the partner is in IEMOCAP's split screen alone; set it to speaker or full")
+    if corpus["dialogs"]:
+        problems.append("corpus.dialogs: only of IEMOCAP; leave it out")
+    if corpus["folds"]["by"] == "dialog" and "group" in config["protocols"]:
+        problems.append("corpus.folds.by: 'dialog' keeps no speaker apart, so only the protocol official goes with it")
+    captures = [name for name, of in config["encoders"].get("motion", {}).items() if of["motion"] == "capture"]
+    return problems + [f"encoders.motion.{name}: only IEMOCAP has motion capture; take 'clips'" for name in captures]
 
 
 def _session_problems(config):

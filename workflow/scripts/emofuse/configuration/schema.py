@@ -57,6 +57,8 @@ def load_schema(path):
         if isinstance(node, dict):
             if "enum_of" in node:
                 node["enum"] = list(kinds.constants(node.pop("enum_of")))
+            if "also" in node:
+                node["enum"] += kinds.constants(node.pop("also"))
             if "settings_of" in node:
                 things = kinds.constants(node.pop("settings_of"))
                 node["properties"] = {name: _section(constants) for name, constants in things.items()}
@@ -104,8 +106,8 @@ def _setting(setting):
 
 
 def drop_nulls(config):
-    """Take out what a layered file sets to null: a modality of `fusion`, a classifier, an encoder; in place."""
-    sections = [config.get("fusion"), config.get("classifiers")]
+    """Take out what a layered file sets to null: a modality of `fusion`, a class, a classifier, an encoder; in place."""
+    sections = [config.get("fusion"), config.get("classes"), config.get("classifiers")]
     if isinstance(config.get("encoders"), dict):
         sections += config["encoders"].values()
     for section in sections:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 from tqdm import tqdm
 
-from emofuse.corpora.listing import unit_of
 from emofuse.corpora.problems import Problems
 from emofuse.corpora.recordings import MEDIA_SCHEMA, probe, report
+from emofuse.corpora.units import unit_of
 from emofuse.media.containers import seconds_of
 from emofuse.media.verdicts import of_sound
 from emofuse.media.wav import RATE

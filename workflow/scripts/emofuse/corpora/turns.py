@@ -1,4 +1,4 @@
-"""What turns.parquet holds: the labelled turns of a release."""
+"""What the index of a corpus holds: turns.parquet, words.parquet and votes.parquet."""
 
 from operator import itemgetter
 
@@ -21,6 +21,15 @@ TURNS_SCHEMA = pa.schema(
         ("valence", pa.float32()),
         ("arousal", pa.float32()),
         ("dominance", pa.float32()),
+    ]
+)
+WORDS_SCHEMA = pa.schema([("turn_id", pa.string()), ("text", pa.string())])
+VOTES_SCHEMA = pa.schema(
+    [
+        ("turn_id", pa.string()),
+        ("annotator", pa.string()),
+        ("self", pa.bool_()),
+        ("labels", pa.list_(pa.string())),
     ]
 )
 

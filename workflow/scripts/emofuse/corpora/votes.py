@@ -11,17 +11,8 @@ from emofuse.corpora.iemocap.paths import label_path
 from emofuse.corpora.iemocap.text import read_text
 from emofuse.corpora.iemocap.votes import parse_votes
 from emofuse.corpora.problems import Problems
-from emofuse.corpora.turns import turns_by_dialog
+from emofuse.corpora.turns import VOTES_SCHEMA, turns_by_dialog
 from emofuse.runtime import store
-
-VOTES_SCHEMA = pa.schema(
-    [
-        ("turn_id", pa.string()),
-        ("annotator", pa.string()),
-        ("self", pa.bool_()),
-        ("labels", pa.list_(pa.string())),
-    ]
-)
 
 
 def index_votes(root, dialogs, turns_path, votes_path, problems_path):

@@ -7,10 +7,8 @@ from emofuse.corpora.iemocap.paths import transcript_path
 from emofuse.corpora.iemocap.transcripts import parse_transcript
 from emofuse.corpora.problems import Problems
 from emofuse.corpora.sources import read_source
-from emofuse.corpora.turns import turns_by_dialog
+from emofuse.corpora.turns import WORDS_SCHEMA, turns_by_dialog
 from emofuse.runtime import store
-
-WORDS_SCHEMA = pa.schema([("turn_id", pa.string()), ("text", pa.string())])
 
 
 def index_words(root, dialogs, turns_path, on_missing, words_path, problems_path):

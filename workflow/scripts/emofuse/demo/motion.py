@@ -1,7 +1,7 @@
 """Makes up a dialog's motion capture: how the one who wears the markers moves while speaking and while listening.
 
 In the wearer's own turns the manner shows the turn's class with the probability SHOWN, by a draw of its own; in the partner's
-turns it is any manner, and tells nothing.
+turns it is any manner, and tells nothing. So a system of motion alone can be right on little more than half of the turns.
 """
 
 import math
@@ -14,8 +14,9 @@ from emofuse.demo.plan import MOTION_FILE, MOTION_FOLDERS, session_of
 from emofuse.demo.turns import direct, medium_end
 
 RATE = 120  # frames a second
-SHOWN = 0.6
+SHOWN = 0.85
 FACE, HANDS = 55, 6  # markers
+OWN = {"face": 3, "hand": 30}  # mm by which a wearer's markers lie elsewhere than another's
 
 # Which dialog shows which quirk of real motion capture, in which turn.
 WITHOUT_TABLE = {"Ses04F_impro01": "F002"}  # of the head: it can be cut from the dialog's
@@ -65,8 +66,11 @@ def _manner(turn, dialog, seed):
 
 def _moves(dialog, name, manner, seconds, seed):
     """{kind: float64 (frames, width)} of so many seconds: where the markers are, in mm, NaN where one cannot be seen."""
+    # Markers are stuck to the same places of each face. Were faces unlike, who wears them would drown how they move.
+    everybody = generator(seed, "markers")
     own = generator(seed, session_of(dialog), dialog[5], "markers")  # of the wearer, whatever the turn
-    places, hands = own.uniform((-70, -90, 20), (70, 90, 60), (FACE, 3)), own.uniform(-300, 300, (HANDS, 3))
+    places = everybody.uniform((-70, -90, 20), (70, 90, 60), (FACE, 3)) + own.normal(0, OWN["face"], (FACE, 3))
+    hands = everybody.uniform(-300, 300, (HANDS, 3)) + own.normal(0, OWN["hand"], (HANDS, 3))
     rng = generator(seed, name, "motion")
     sway, hertz, brows, mouth, reach = _MANNER[manner]
     time = np.arange(max(1, round(seconds * RATE)))[:, None] / RATE

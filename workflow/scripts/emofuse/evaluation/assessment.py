@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from emofuse.evaluation import statistics
 from emofuse.evaluation.choice import add_derived, best_of_each_way
-from emofuse.evaluation.folds import pooled_tests
+from emofuse.evaluation.folds import pooled_tests, strata
 from emofuse.evaluation.predictions import read_predictions, read_splits
 from emofuse.fusion.calibration import brier, expected_calibration_error, reliability
 from emofuse.fusion.systems import CHOSEN, CHOSEN_SINGLE
@@ -95,7 +95,7 @@ def assess(predictions, splits, words, final_system, files, pairs=(), motion=Non
 def count(folds, facts, systems, classes):
     """`statistics.count` of some systems on one Fold a seed, of the same turns; `facts`: their rows of the split."""
     said = np.array([[fold.predictions[system] for fold in folds] for system in systems])
-    return statistics.count(facts["dialog"].to_numpy(str), facts["session"].to_numpy(), folds[0].truth, said, classes)
+    return statistics.count(facts["dialog"].to_numpy(str), strata(facts), folds[0].truth, said, classes)
 
 
 def intervals_table(counts, drawn, by_fold, systems, wanted):
@@ -196,7 +196,7 @@ def words_seen(words, frames, facts):
 
 def groupings(facts, seen):
     """{grouping: group of each turn (Series)}."""
-    found = {"speaker": facts["speaker"], "style": facts["style"]}
+    found = {"speaker": facts["speaker"], "style": facts["style"].replace("", "all")}
     return found if seen is None else found | {"words": seen.map({True: "seen", False: "unseen"})}
 
 

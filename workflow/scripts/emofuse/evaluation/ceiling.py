@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from emofuse.evaluation import statistics
 from emofuse.evaluation.choice import add_derived
-from emofuse.evaluation.folds import Fold, pooled_tests
+from emofuse.evaluation.folds import Fold, pooled_tests, strata
 from emofuse.evaluation.predictions import read_predictions, read_splits, read_unlabelled
 from emofuse.evaluation.spread import spread_rows
 from emofuse.evaluation.votes import ALONE, OUTSIDE, TIE, agreement, others_majority, read_shares
@@ -83,7 +83,7 @@ class Tested:
         if annotators is not None:
             own = np.broadcast_to(annotators, (1, shares.shape[1], *annotators.shape))
             shares, who = np.concatenate([own, shares]), [ANNOTATORS, *who]
-        dialogs, sessions = (self.facts[name].to_numpy()[turns] for name in ("dialog", "session"))
+        dialogs, sessions = self.facts["dialog"].to_numpy()[turns], strata(self.facts)[turns]
         counts = statistics.count_shares(dialogs, sessions, truth, shares)
         values, ends = statistics.scores(counts), statistics.intervals(counts, self.resamples)
         key = dict(zip(("target", "grouping", "group"), where, strict=True))
@@ -105,7 +105,7 @@ def held_against_others(tested, shares):
     own = shares.loc[held, tested.names].to_numpy()
     style = tested.facts["style"].to_numpy()[turns]
     groups = [("class", name, truth == number) for number, name in enumerate(tested.names)]
-    groups += [("style", name, style == name) for name in sorted(set(style))]
+    groups += [("style", name, style == name) for name in sorted(set(style) - {""})]
     rows = tested.rows(("others", "all", "all"), turns, truth, own)
     for grouping, name, mask in groups:
         measures = ("wa",) if grouping == "class" else ("wa", "ua")

@@ -79,3 +79,13 @@ def pool(folds):
             for when, found in first.probabilities.items()
         },
     )
+
+
+def strata(facts):
+    """(n,) int: within which dialogs are drawn, the session of each turn (rows of the splits).
+
+    Where a corpus has no dialogs, whole speakers stand in for them, and all are drawn together: two speakers of a fold say
+    little about how speakers differ.
+    """
+    sessions = facts["session"].to_numpy()
+    return np.zeros_like(sessions) if (facts["dialog"] == facts["speaker"]).all() else sessions

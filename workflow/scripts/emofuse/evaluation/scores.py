@@ -1,5 +1,6 @@
 """Scores every system in every fold, and says what the final one is and what it says."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from emofuse.evaluation.choice import add_derived, chosen_singles
 from emofuse.evaluation.folds import pool
 from emofuse.evaluation.measures import measure
 from emofuse.evaluation.predictions import read_predictions, read_splits
+from emofuse.fusion.classifiers.svm import APPROXIMATED
 from emofuse.fusion.systems import CHOSEN
-from emofuse.runtime.store import write_parquet, write_tsv
+from emofuse.runtime.store import read_metadata, write_parquet, write_tsv
 
 POOLED = "pooled"  # stands where a split's name would, for all folds of one seed together
 
@@ -22,7 +24,7 @@ class ScoreFiles:
 
     - scores (Parquet): system, kind, combination, classifier, modalities, missing, encoders, split, seed, part, n, wa, ua,
       macro_f1, weighted_f1; modalities and encoders as "text, audio" and "bert, wav2vec2", empty where a system has none
-      or is another one in each split
+      or is another one in each split. Metadata: approximated, a list of the systems with an approximated kernel
     - per_class (Parquet): system, split, seed, part, class, precision, recall, f1, support
     - confusion (Parquet): system, split, seed, part, truth, prediction, count
     - chosen (TSV): split, seed, system, val_wa, val_ua, test_wa, test_ua, single (the single modality that would have been
@@ -51,12 +53,22 @@ def evaluate(predictions, splits, files, final_system="validation"):
     picks = add_derived(folds, frames, classes, final_system)
     single = chosen_singles(folds, frames)
     measured = measure_all(folds, classes)
-    write_parquet(files.scores, scores_table(measured, encoders))
+    write_parquet(
+        files.scores, scores_table(measured, encoders), {"approximated": json.dumps(approximated(predictions))}
+    )
     write_parquet(files.per_class, per_class_table(measured, classes))
     write_parquet(files.confusion, confusion_table(measured, classes))
     columns = ["val_wa", "val_ua", "test_wa", "test_ua", "single", "single_wa", "single_ua"]
     write_tsv(files.chosen, chosen_rows(picks, single, measured), ["split", "seed", "system", *columns])
     write_parquet(files.chosen_predictions, chosen_table(folds, classes))
+
+
+def approximated(predictions):
+    """Names of the systems of prediction files that learned from so many turns that their kernel is approximated, sorted."""
+    described = [facts for path in predictions for facts in json.loads(read_metadata(path)["systems"])]
+    return sorted(
+        {of["name"] for of in described if any(note.startswith(APPROXIMATED) for note in of.get("notes", ()))}
+    )
 
 
 def measure_all(folds, classes):

@@ -7,6 +7,7 @@ from scipy.special import entr
 from emofuse.corpora.class_sets import NO_MAJORITY
 from emofuse.evaluation import statistics
 from emofuse.evaluation.choice import LEAST
+from emofuse.evaluation.folds import strata
 from emofuse.evaluation.votes import agreement, soft_labels
 from emofuse.fusion.systems import CHOSEN
 from emofuse.fusion.unlabelled import of_no_class
@@ -79,7 +80,7 @@ def of_fold(key, fold, frames, others, soft):
 def _rows(group, found, facts, resamples):
     """A row for each of WHO, and the gain."""
     found = found.assign(gain=found["training"] - found["chosen"])
-    drawn = statistics.resample_means(facts["dialog"], facts["session"], found.to_numpy(), resamples)
+    drawn = statistics.resample_means(facts["dialog"], strata(facts), found.to_numpy(), resamples)
     ends = statistics.interval_ends({"mean": drawn})["mean"]
     return [
         {

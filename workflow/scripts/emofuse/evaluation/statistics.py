@@ -8,6 +8,7 @@ import numpy as np
 from emofuse.evaluation.measures import MEASURES, measures
 
 BLOCK = 2**20  # numbers of one intermediate array of the bootstrap: 8 MB
+DRAWN = 2**24  # numbers that are drawn at once, 128 MB; 10,000 resamples of 80,000 dialogs would be 6.4 GB
 ROUNDING = 1e-12  # differences of two scores below it are none
 
 
@@ -71,8 +72,8 @@ def resample_means(dialogs, sessions, values, resamples=10_000, seed=0):
     names, first, dialog = np.unique(dialogs, return_index=True, return_inverse=True)
     sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, dialog, values)
-    weights = draw_dialogs(np.asarray(sessions)[first], resamples, seed)
-    return weights @ sums / (weights @ np.bincount(dialog))[:, None]
+    drawn, turns = resampled_sums(np.asarray(sessions)[first], [sums, np.bincount(dialog)], resamples, seed)
+    return drawn / turns
 
 
 def scores(counts):
@@ -93,17 +94,29 @@ def clustered_error(values, clusters):
     return float(OLS(values, np.ones(len(values))).fit(cov_type="cluster", cov_kwds={"groups": groups}).bse[0])
 
 
-def draw_dialogs(sessions, resamples, seed=0):
-    """How often each dialog is in each resample, (resamples, D) float64.
+def resampled_sums(sessions, tables, resamples, seed=0):
+    """The sums of tables (D, ...) over the dialogs in each resample: a list of (resamples, numbers a dialog) float64.
 
-    Of every session (`sessions`: (D,)) as many dialogs as it has are drawn, with replacement.
+    Of every session (`sessions`: (D,)) as many dialogs as it has are drawn, with replacement, the same for all tables.
     """
     rng = np.random.default_rng(seed)
-    weights = np.empty((resamples, len(sessions)))
+    sums = [np.zeros((resamples, math.prod(table.shape[1:]))) for table in tables]
     for session in np.unique(sessions):
         own = np.flatnonzero(sessions == session)
-        weights[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=resamples)
-    return weights
+        parts = [table[own].astype(np.float64).reshape(len(own), -1) for table in tables]
+        for rows in blocks(resamples, len(own)):
+            weights = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=rows.stop - rows.start)
+            weights = weights.astype(np.float64)
+            for total, part in zip(sums, parts, strict=True):
+                total[rows] += weights @ part
+    return sums
+
+
+def blocks(rows, width):
+    """Yield slices of `rows` rows, so many at a time as make DRAWN numbers of the given width."""
+    step = max(1, DRAWN // width)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
 
 
 def intervals(counts, resamples=10_000, level=0.95, seed=0):
@@ -123,23 +136,21 @@ def interval_ends(drawn, level=0.95):
 def resample(counts, resamples=10_000, seed=0):
     """{measure: (resamples, S)}: each system's score, the mean over seeds, a fraction, in bootstrap samples of the dialogs.
 
-    Dialogs are drawn within sessions (`draw_dialogs`), the same for all systems, because turns of one dialog go right or
+    Dialogs are drawn within sessions (`resampled_sums`), the same for all systems, because turns of one dialog go right or
     wrong together. They are other dialogs of these speakers, scored by these trained models: neither
     another training nor other speakers are in them. A session of one dialog does not vary.
     """
-    systems, seeds, dialogs, classes = counts.hits.shape
-    weights = draw_dialogs(counts.sessions, resamples, seed)
-    hits, said = (
-        np.moveaxis(table, 2, 0).reshape(dialogs, -1).astype(np.float64) for table in (counts.hits, counts.said)
-    )
+    systems, seeds, _, classes = counts.hits.shape
+    tables = [counts.support, *(np.moveaxis(table, 2, 0) for table in (counts.hits, counts.said))]
+    support, hits, said = resampled_sums(counts.sessions, tables, resamples, seed)
     drawn = {name: np.empty((resamples, systems)) for name in MEASURES}
     step = max(1, BLOCK // hits.shape[1])
     for start in range(0, resamples, step):
         rows = slice(start, start + step)
         block = measures(
-            (weights[rows] @ counts.support)[:, None, None],
-            (weights[rows] @ hits).reshape(-1, systems, seeds, classes),
-            (weights[rows] @ said).reshape(-1, systems, seeds, classes),
+            support[rows, None, None],
+            hits[rows].reshape(-1, systems, seeds, classes),
+            said[rows].reshape(-1, systems, seeds, classes),
         )
         for name, values in block.items():
             drawn[name][rows] = values.mean(axis=2)
@@ -159,16 +170,19 @@ def sign_flip(counts, pairs, flips=10_000, seed=0):
     support = counts.support.sum(axis=0)
     present = support > 0
     weight = {"wa": np.full(len(support), 1 / support.sum()), "ua": present / np.maximum(support, 1) / present.sum()}
+    parts = {name: (means[a] - means[b]) @ by_class for name, by_class in weight.items()}
+    found = {name: of.sum(axis=1) for name, of in parts.items()}
+    extreme = dict.fromkeys(parts, 0)
     rng = np.random.default_rng(seed)
-    signs = rng.choice([-1.0, 1.0], size=(flips, len(counts.sessions)))
-    result = {}
-    for name, by_class in weight.items():
-        parts = (means[a] - means[b]) @ by_class
-        difference = parts.sum(axis=1)
-        # Sums in another order differ in their last digits; ties count all the same, and no difference is 0.
-        extreme = np.abs(signs @ parts.T) >= np.abs(difference) - ROUNDING
-        result[name] = np.where(np.abs(difference) < ROUNDING, 0.0, difference), (1 + extreme.sum(axis=0)) / (1 + flips)
-    return result
+    for rows in blocks(flips, len(counts.sessions)):
+        signs = rng.choice([-1.0, 1.0], size=(rows.stop - rows.start, len(counts.sessions)))
+        for name, of in parts.items():
+            # Sums in another order differ in their last digits; ties count all the same, and no difference is 0.
+            extreme[name] = extreme[name] + (np.abs(signs @ of.T) >= np.abs(found[name]) - ROUNDING).sum(axis=0)
+    return {
+        name: (np.where(np.abs(of) < ROUNDING, 0.0, of), (1 + extreme[name]) / (1 + flips))
+        for name, of in found.items()
+    }
 
 
 def holm(p):

@@ -92,6 +92,10 @@ def train_system(how, turns, source, without, output, refit=None, folds=(), unla
         records.append(again.record)
     notes = getattr(how.module, "notes", lambda settings: [])(settings)
     notes += [f"{(~of[asked]).sum()} turns have no {m}" for m, of in own.there.items() if not of[asked].all()]
+    learned = sorted({note for record in records for note in record.get("notes", ())})
+    for note in learned:
+        log.warning("%s on %s, seed %s: %s", how.system.name, own.split, how.seed, note)
+    notes += learned
     prediction = Prediction(scores.argmax(1), scores, notes)
     calibration = calibrated(prediction, rows, how.decides and not folds)
     encoders = {m: read_metadata(path)["encoder"] for m, path in source.embeddings.items()}

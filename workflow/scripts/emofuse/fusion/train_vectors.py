@@ -107,17 +107,15 @@ def _cross_fitted(kind, folds):
 
 def _task(kind, data, learned, asked, warmth, answers, voice):
     """voice: its number among the encoders that speak of the test part; None where it does not."""
-    if kind == "early":
-        vectors = scale(data.embeddings, learned)
-    else:
-        vectors = {modality: softmax(logits / warmth[modality]) for modality, logits in data.logits.items()}
-    task = Task(
-        {modality: x[learned] for modality, x in vectors.items()},
-        data.labels[learned],
-        {modality: x[asked] for modality, x in vectors.items()},
-        answers,
-    )
+    task = Task({}, data.labels[learned], {}, answers)
+    for modality, logits in data.logits.items():  # one at a time, for of many turns each is half a gigabyte
+        if kind == "early":
+            x = scale({modality: data.embeddings[modality]}, learned)[modality]
+        else:
+            x = softmax(logits / warmth[modality])
+        task.train[modality], task.apply[modality] = x[learned], x[asked]
+        if voice is not None:
+            task.unlabelled[modality] = x[data.unlabelled]
     if voice is not None:
-        task.unlabelled = {modality: x[data.unlabelled] for modality, x in vectors.items()}
         task.unlabelled_rows = voice * data.unlabelled.sum() + np.arange(data.unlabelled.sum())
     return task

@@ -50,7 +50,8 @@ def _libraries():
     return ThreadpoolController()  # looks through all that is loaded, which takes longer than many a prediction
 
 
-def side_by_side(blocks):
+def side_by_side(blocks, dtype=np.float64):
     """The concatenation of blocks, {name: (n or 1, d)}, as (n, sum of d)."""
     rows = max(len(x) for x in blocks.values())
-    return np.concatenate([np.broadcast_to(x, (rows, x.shape[1])) for x in blocks.values()], axis=1)
+    wide = [np.broadcast_to(x, (rows, x.shape[1])) for x in blocks.values()]
+    return np.concatenate(wide, axis=1, dtype=dtype, casting="same_kind")

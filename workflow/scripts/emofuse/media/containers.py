@@ -10,6 +10,7 @@ from av.stream import Disposition
 from emofuse.media.reading import check_riff
 from emofuse.media.wav import MediaError, wav_header
 
+PLAYLISTS = (b"#EXTM3U", b"ffconcat")  # FFmpeg follows them, a live one for ever
 POINTER = b"version https://git-lfs.github.com/spec/"
 NAMES = {"audio": "sound", "video": "picture"}
 # Boxes that stand at the top of an mp4 or mov; after anything else comes what some writer left there.
@@ -18,7 +19,7 @@ EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
 def check_whole(path):
-    """Raise OSError, and MediaError where a file is empty, a Git LFS pointer, or shorter than its own bytes say.
+    """Raise OSError, and MediaError where a file is empty, a Git LFS pointer, a playlist, or shorter than its own bytes say.
 
     What FFmpeg shows of a copy that was cut short is what is left, often without a word. Wav, avi, mp4, mov, mkv and webm
     state their length; of others only decoding may tell.
@@ -30,6 +31,8 @@ def check_whole(path):
         if not head:
             raise MediaError("unreadable", "is empty")
         refuse_pointer(head)
+        if head.removeprefix(b"\xef\xbb\xbf").startswith(PLAYLISTS):
+            raise MediaError("unreadable", "is a playlist, not a medium")
         stated = _boxes_end(file, length) if head[4:8] in BOXES else _segment_end(head) if head[:4] == EBML else 0
     if stated > length:
         raise MediaError("truncated", f"holds {length} of {stated} bytes")
@@ -78,7 +81,7 @@ def opened(path):
     """The open av container of a file as a context; raises what `check_whole` raises, and MediaError."""
     check_whole(path)
     try:
-        # A playlist must not lead FFmpeg to fetch anything.
+        # No file may lead FFmpeg to fetch another from elsewhere.
         container = av.open(str(path), metadata_errors="ignore", container_options={"protocol_whitelist": "file"})
     except (av.FFmpegError, ValueError) as error:
         raise MediaError("unreadable", f"cannot be opened ({error})") from error

@@ -25,8 +25,8 @@ def read_sound(path, channels, seconds=None):
     """
     needed = None if seconds is None else round(seconds * RATE)
     with opened(path) as container:
-        mixes = None
-        with closing(_blocks(container, track(container, "audio"))) as blocks:
+        mixes, stream = None, track(container, "audio")
+        with closing(_blocks(container, stream)) as blocks:
             for rate, block in blocks:
                 if mixes is None:
                     mixes = {name: _Mix(_number(name, len(block)), rate) for name in channels}
@@ -37,7 +37,23 @@ def read_sound(path, channels, seconds=None):
             else:
                 for mix in mixes.values():
                     mix.finish()
+                _check_length(path, container, stream, max(mix.samples for mix in mixes.values()) / RATE)
     return {name: np.concatenate(mix.parts) for name, mix in mixes.items()}
+
+
+def _check_length(path, container, stream, held):
+    """Raise MediaError where a flac or mp3 is shorter than the count of its samples or frames says, if it has one.
+
+    Both end anywhere without a word. Of an mp3 without the count FFmpeg only guesses the length from its first frames.
+    """
+    counted = container.format.name == "flac"
+    if container.format.name == "mp3":
+        with open(path, "rb") as file:
+            head = file.read(1 << 16)
+        counted = b"Xing" in head or b"Info" in head
+    stated = float((stream.duration or 0) * stream.time_base) if counted else 0
+    if stated - held > OFF_S:
+        raise MediaError("truncated", f"holds {held:.2f} of {stated:.2f} s of sound")
 
 
 def _number(channel, there):

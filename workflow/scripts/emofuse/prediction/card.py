@@ -7,6 +7,7 @@ import numpy as np
 import yaml
 
 from emofuse.evaluation import statistics
+from emofuse.evaluation.folds import strata
 from emofuse.evaluation.predictions import read_splits
 from emofuse.prediction.learning import stored_answers
 from emofuse.prediction.system import KEPT
@@ -41,6 +42,7 @@ def write_card(path, run, record, stored, split, evaluation):
         record=record,
         stored=stored,
         tested=len(turns),
+        clusters="speakers" if (tested["dialog"] == tested["speaker"]).all() else "dialogs",
         rows=[(title, own[name], pooled.loc[name].to_dict()) for name, title in TITLES.items()],
         protocol=protocol_title(record["protocol"]),
         fold=split_title(record["fold"]),
@@ -58,9 +60,7 @@ def scores(tested, said, classes):
     turn_id: with 95 % intervals by bootstrap over dialogs."""
     place = {name: number for number, name in enumerate(classes)}
     truth, answers = (np.array([place[name] for name in names]) for names in (tested["class"], said))
-    counts = statistics.count(
-        tested["dialog"].to_numpy(str), tested["session"].to_numpy(), truth, answers[None, None], len(classes)
-    )
+    counts = statistics.count(tested["dialog"].to_numpy(str), strata(tested), truth, answers[None, None], len(classes))
     values, bounds = statistics.scores(counts), statistics.intervals(counts)
     return {name: (float(values[name][0, 0]), *map(float, bounds[name][0])) for name in TITLES}
 

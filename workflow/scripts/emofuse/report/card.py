@@ -47,7 +47,7 @@ IN_WORDS = (
         "leaks",
         "final_system",
     ),
-    *("classifiers", "sessions", "systems", "offline"),
+    *("classifiers", "sessions", "listed", "clusters", "systems", "offline"),
 )
 
 
@@ -84,13 +84,7 @@ def protocol_card(facts, splits):
         ),
         ("Folds", [_folds(folds)]),
         ("Validation", [*_validation(splits, folds), *([REFIT_NOTE] if facts["refit"] else [])]),
-        (
-            "Trained on",
-            [
-                f"{' or '.join(map(str, sessions))} of {len(facts['sessions'])} sessions a fold. Most published figures"
-                " train on four" + (", as this run does" if sessions == [4] else ": compare with that in mind")
-            ],
-        ),
+        ("Trained on", [_trained_on(facts, sessions)]),
         ("Vectors", [VECTORS[facts["train_vectors"]], *_frozen(facts)]),
         ("Chosen", chosen_on(facts, folds)),
         ("Classifiers", _lines(facts["classifiers"])),
@@ -99,6 +93,15 @@ def protocol_card(facts, splits):
     ]
     further = {name: value for name, value in facts.items() if name not in IN_WORDS}
     return card + [(name.replace("_", " ").capitalize(), _lines(value)) for name, value in further.items()]
+
+
+def _trained_on(facts, sessions):
+    """sessions: how many of them the folds train on, of another corpus than IEMOCAP of the groups that it is dealt to."""
+    some = f"{' or '.join(map(str, sessions))} of {len(facts['sessions'])}"
+    if facts["listed"]:
+        return f"turns of {some} groups a fold"
+    compared = ", as this run does" if sessions == [4] else ": compare with that in mind"
+    return f"{some} sessions a fold. Most published figures train on four{compared}"
 
 
 def run_card(facts, splits):

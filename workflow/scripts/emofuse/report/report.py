@@ -71,7 +71,9 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
         for protocol, folder in evaluations.items()
     }
     folds = {protocol: read_folds(paths) for protocol, paths in by_protocol(splits).items()}
-    turns = read_parquet(corpus.turns, ["turn_id", "session", "scenario", "label", "start_s", "end_s"]).to_pandas()
+    turns = read_parquet(
+        corpus.turns, ["turn_id", "session", "speaker", "scenario", "label", "start_s", "end_s"]
+    ).to_pandas()
     left_out = turns_left_out(stores, turns, run.class_of)
     models = read_models(encoders.trainings)
     choices = read_choices(facts["choices"], stores, encoders.selection, folds[primary])
@@ -93,7 +95,7 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
         scene=compares_scenes(evaluations),
         paper_tables=PAPER_TABLES,
         sections=figure_sections(figures.folder, modalities, facts["trained"], figures.pca_split, watched),
-        setup=setup(models, turns, run, sources[primary].scores, choices),
+        setup=setup(models, turns, run, sources[primary], choices),
         parts={protocol_title(name): parts_table(of_protocol, run.classes) for name, of_protocol in folds.items()},
         classes=[class_title(name) for name in run.classes],
         left_out=left_out,

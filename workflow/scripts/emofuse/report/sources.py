@@ -1,5 +1,6 @@
 """What the tables of a protocol are made from, read once."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from emofuse.report.outputs import table_names
 from emofuse.runtime.errors import EmofuseError
-from emofuse.runtime.store import read_parquet, read_tsv
+from emofuse.runtime.store import read_metadata, read_parquet, read_tsv
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Sources:
     def scores(self):
         """Scores of every system on test parts, by fold and seed and pooled over the folds."""
         return read_test(self.evaluation, "scores")
+
+    @cached_property
+    def approximated(self):
+        """Names of the systems with an approximated kernel."""
+        return json.loads(read_metadata(Path(self.evaluation) / "scores.parquet")["approximated"])
 
     @cached_property
     def per_class(self):

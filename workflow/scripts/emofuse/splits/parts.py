@@ -41,6 +41,7 @@ def make_split(turns, split, classes, subset, scheme, output):
             f" '{rule}'; set validation.rule: previous_session, or leave the protocol out."
         )
     columns = ["turn_id", "session", "dialog", "scenario", "speaker", "style", "label"]
+    columns += constant(fold.protocol, "READS", ())
     table = read_parquet(turns, columns=columns).sort_by("turn_id")
     class_of = {label: name for name, labels in classes.items() for label in labels}
     wanted = pc.is_in(table["label"], pa.array(list(class_of)))
@@ -86,7 +87,8 @@ def read_split(path):
 def check_split(table, split, classes, validated):
     """Raise EmofuseError, naming each fault and the first of what it concerns, if a split leaks or lacks something.
 
-    No turn may stand in it twice. The test speakers, and what the protocol keeps apart besides, are in no other part. No
+    No turn may stand in it twice. The test speakers (but for a protocol that leaves the parts to the corpus), and what the
+    protocol keeps apart besides, are in no other part. No
     dialog is in two parts; but for a protocol whose validation and test part share dialogs. No session is in both the
     training and the held part. No part is empty (`validated`: there is a validation part), and the training part has a turn
     of each of `classes`.
@@ -98,7 +100,7 @@ def check_split(table, split, classes, validated):
     shared = [("val", "test")] if constant(fold.protocol, "SHARES_DIALOGS") else []
     apart = [
         ("turns", turns["turn_id"], pairs),
-        ("speakers", turns["speaker"], tested),
+        ("speakers", turns["speaker"], [] if constant(fold.protocol, "SHARES_SPEAKERS") else tested),
         ("dialogs", turns["dialog"], [pair for pair in pairs if pair not in shared]),
         ("sessions", turns["session"], [("train", "held")]),
     ]

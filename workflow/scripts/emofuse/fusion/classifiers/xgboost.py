@@ -1,5 +1,7 @@
 """Gradient-boosted trees."""
 
+import numpy as np
+
 from emofuse.fusion.vectors import Prediction, side_by_side
 
 PLACE = 2
@@ -54,7 +56,7 @@ class Classifier:
         shapes = [{key: value for key, value in c.items() if key != "n_estimators"} for c in candidates]
         self.twins = [shapes.index(shape) for shape in shapes]
         self.trees = {}
-        x = side_by_side(lesson.blocks)
+        x = side_by_side(lesson.blocks, np.float32)  # which xgboost would make of it
         for number in dict.fromkeys(self.twins):
             parameters = shapes[number] | {
                 "objective": "multi:softprob",
@@ -72,7 +74,7 @@ class Classifier:
     def predict(self, blocks, wanted):
         import xgboost
 
-        data = xgboost.DMatrix(side_by_side(blocks), nthread=self.threads)
+        data = xgboost.DMatrix(side_by_side(blocks, np.float32), nthread=self.threads)
         margins = [
             self.trees[self.twins[n]].predict(data, output_margin=True, iteration_range=(0, self.rounds[n]))
             for n in wanted

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from emofuse.fusion.batches import scaled
+from emofuse.fusion.classifiers import svm
 from emofuse.fusion.distances import Distances
 from emofuse.fusion.learning import fit
 from emofuse.fusion.vectors import Lesson
@@ -58,14 +59,19 @@ class Machine:
 
     def ask(self, rows):
         """Decision values of the rows (indices), (rows, classes) float64."""
-        return self.trained.predict(self.vectors(rows), [self.number])[0].scores
+        [prediction] = self.trained.predict(self.vectors(rows), [self.number])
+        if prediction.notes:
+            self.record["notes"] = prediction.notes
+        return prediction.scores
 
 
 def train(task):
     """A Machine for each of the candidates of a `networks.Task`; those that differ in C alone share one Gram matrix."""
     turns, rows = task.turns, np.flatnonzero(task.learned)
     turns.require_apart(task.learned)
-    own = {m: x.astype(np.float64) for m, x in scaled(turns, turns.vectors, task.learned).items()}
+    # Without a kernel the last digits matter less than the memory, which grows with the turns around.
+    precision = np.float64 if len(rows) <= svm.MOST else np.float32
+    own = {m: x.astype(precision) for m, x in scaled(turns, turns.vectors, task.learned).items()}
     machines = [None] * len(task.candidates)
     alike = {}
     for number, settings in enumerate(task.candidates):
@@ -82,7 +88,7 @@ def train(task):
 
 
 def _vectors(turns, own, before, after, weight, rows):
-    """Blocks of the turns with the numbers `rows`, float64: their own, and those of each turn around times the weight (zeros
+    """Blocks of the turns with the numbers `rows`: their own, and those of each turn around times the weight (zeros
     where the dialog has none), and whether the same one speaks."""
     blocks = {m: x[rows] for m, x in own.items()}
     for distance in [*range(-before, 0), *range(1, after + 1)]:
@@ -90,7 +96,8 @@ def _vectors(turns, own, before, after, weight, rows):
         there = (other >= 0) & (other < len(turns.ids))
         other = np.clip(other, 0, len(turns.ids) - 1)
         there &= turns.dialogs[other] == turns.dialogs[rows]
-        blocks |= {f"{m}{distance:+d}": np.where(there, weight, 0.0)[:, None] * x[other] for m, x in own.items()}
+        for m, x in own.items():
+            blocks[f"{m}{distance:+d}"] = np.where(there, weight, 0.0).astype(x.dtype)[:, None] * x[other]
         blocks[f"own{distance:+d}"] = (there & (turns.speakers[other] == turns.speakers[rows]))[:, None].astype(float)
     return blocks
 

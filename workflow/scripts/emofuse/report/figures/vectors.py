@@ -10,6 +10,7 @@ from emofuse.report.outputs import class_title
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata
 
+DRAWN = 5_000  # points at most, of which one still sees each
 RASTER_FROM = 1000  # points from which a scatter is drawn as pixels inside the SVG
 
 
@@ -31,13 +32,18 @@ def project(vectors, parts):
 
 
 def draw_pca(vectors, parts, truth, classes, title):
-    """The test turns of one fold in the plane of `project`, coloured by class (`truth`, (turns,))."""
+    """The test turns of one fold in the plane of `project`, coloured by class (`truth`, (turns,)).
+
+    Of more than DRAWN as many are drawn by lot, which the title says; the legend counts all.
+    """
     points, shares = project(vectors, parts)
     names = truth[parts == "test"]
     palette = colours(classes)
-    order = np.random.default_rng(0).permutation(len(points))  # else the last class lies on top of the others
+    order = np.random.default_rng(0).permutation(len(points))[:DRAWN]  # else the last class lies on top of the others
+    if len(order) < len(points):
+        title = f"{title}: {len(order):,} of {len(points):,} test turns"
     figure, axes = new_axes(figsize=(4.8, 4.4))
-    size = float(np.clip(9000 / max(len(points), 1), 9, 32))
+    size = float(np.clip(9000 / max(len(order), 1), 9, 32))
     axes.scatter(
         *points[order].T,
         s=size,
@@ -45,7 +51,7 @@ def draw_pca(vectors, parts, truth, classes, title):
         alpha=0.75,
         edgecolors="white",
         linewidths=0.3,
-        rasterized=len(points) >= RASTER_FROM,
+        rasterized=len(order) >= RASTER_FROM,
     )
     for axis, (set_label, share) in enumerate(zip((axes.set_xlabel, axes.set_ylabel), shares, strict=True), start=1):
         set_label(f"component {axis} ({100 * share:.1f} % of the training variance)")

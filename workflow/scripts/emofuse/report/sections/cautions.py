@@ -16,9 +16,10 @@ def cautions(run, findings, sources, folds, turns, left_out, choices):
     groups = first.groups
     final = groups[groups["system"] == "chosen"].assign(wa=lambda frame: 100 * frame["wa"])
     said = [
-        _chance(findings),
+        _chance(findings, run.facts["clusters"]),
+        _clusters(run.facts["clusters"]),
         _speakers(final, folds),
-        _scripts(findings, sources, turns[turns["label"].isin(run.class_of)]),
+        _scripts(findings, sources, turns[turns["label"].isin(run.class_of)], run.facts["listed"]),
         _words(final),
         _offline(run.facts["offline"], first),
         _choice(run.facts["final_system"]),
@@ -29,11 +30,12 @@ def cautions(run, findings, sources, folds, turns, left_out, choices):
     return [caution for caution in said if caution]
 
 
-def _chance(findings):
+def _chance(findings, clusters):
     sure = findings["final"]["interval"]
+    others = "dialogs of these speakers" if clusters == "dialogs" else "speakers"
     text = (
         f"The 95 % interval of the final system's WA is {sure['low']:.1f} to {sure['high']:.1f}: how it would "
-        "vary with other dialogs of these speakers, scored by these trained models"
+        f"vary with other {others}, scored by these trained models"
     )
     if findings["folds"] > 1:
         text += (
@@ -43,6 +45,16 @@ def _chance(findings):
     if findings["seeds"] > 1:
         text += f". Over the seeds its standard deviation is {sure['seed_sd']:.1f} points"
     return "Chance", f"{text}."
+
+
+def _clusters(clusters):
+    """What intervals and tests draw."""
+    if clusters == "dialogs":
+        return None
+    return "Clusters", (
+        "This corpus says of no turns that they are of one dialog. So where intervals and tests are said to draw dialogs, they"
+        " draw whole speakers, all together, so they tell of other speakers and not of other dialogs of these."
+    )
 
 
 def _speakers(final, folds):
@@ -68,8 +80,10 @@ def shared_speakers(folds):
     )
 
 
-def _scripts(findings, sources, labelled):
-    """labelled: the corpus' turns that are in a class of the run."""
+def _scripts(findings, sources, labelled, listed):
+    """labelled: the corpus' turns that are in a class of the run; listed: whether the corpus is another than IEMOCAP."""
+    if listed:
+        return _scenes(findings, labelled)
     sessions = labelled.groupby("scenario")["session"].transform("nunique")
     known = (
         f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session plays "
@@ -91,6 +105,18 @@ def _scripts(findings, sources, labelled):
         f"{known} (majority class: {findings['majority']['wa']:.1f} %), and {lacking}: how much of the final system's "
         f"{findings['final']['wa']:.1f} % is recognising the scene cannot be told from this run (set protocols: [session, "
         f"{NEW_SCENES}, {KNOWN_SCENES}])."
+    )
+
+
+def _scenes(findings, labelled):
+    if not labelled["scenario"].any():
+        return None
+    speakers = labelled.groupby("scenario")["speaker"].transform("nunique")
+    return "Scenes", (
+        f"{100 * ((speakers > 1) & (labelled['scenario'] != '')).mean():.0f} % of the labelled turns are of a scene (a"
+        " sentence, a script) that another speaker plays too. The scene alone, without any clip, gives"
+        f" {findings['scenario']['wa']:.1f} % WA (majority class: {findings['majority']['wa']:.1f} %); no fold"
+        " tests a new scene."
     )
 
 

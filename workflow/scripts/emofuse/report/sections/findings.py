@@ -14,6 +14,7 @@ def find(sources):
     by_system = order.set_index("system")
     final = by_system.loc["chosen"]
     best = order[~order["kind"].isin(["baseline", "chosen"])].iloc[0]
+    named = set(order.loc[order["kind"] == "named", "system"])
     sure = sources.intervals.set_index(["system", "measure"]).loc["chosen"].drop(columns="kind").mul(100)
     return {
         "n": int(scores.loc[(scores["split"] == "pooled") & (scores["system"] == "chosen"), "n"].max()),
@@ -25,6 +26,7 @@ def find(sources):
         "single": find_single(order, final, sources),
         "best": {"system": best["system"], **_percent(best)},
         "fused": bool(order["kind"].isin(["early", "late"]).any()),
+        "named": [name for name in dict.fromkeys(row["system"] for row in sources.chosen) if name in named],
         "over_majority": 100 * (final["wa"] - by_system.loc["majority", "wa"]),
         "optimism": 100 * (best["wa"] - final["wa"]),
     }
@@ -64,15 +66,19 @@ def find_single(order, final, sources):
 
 
 def what_fusion_gave(findings):
-    """A sentence on the final system beside the best single modality, which says plainly where fusion gave nothing."""
-    single = findings["single"]
+    """A sentence or two on the final system beside the best single modality, which say plainly where it gave nothing.
+
+    What a named system gives is not laid to fusion, for it may read one modality and the other turns of the dialog.
+    """
+    single, named = findings["single"], findings["named"]
     than = (
         f"the best single modality as chosen on validation ({single['title']})"
         if single["on_validation"]
         else f"the single modality that does best on the test turns ({single['title']})"
     )
-    if not findings["fused"]:
-        return "This run has one modality: nothing is fused."
+    alone = "" if findings["fused"] else "This run has one modality: nothing is fused."
+    if alone and not named:
+        return alone
     if single["same"]:
         return f"Fusion gave nothing: in every fold the final system is {than}."
     points = f"{single['over']:+.1f} points of WA (95 % interval {single['low']:+.1f} to {single['high']:+.1f})"
@@ -81,11 +87,17 @@ def what_fusion_gave(findings):
         if single["on_validation"]
         else ""
     )
+    final = f"The final system ({listed(named)})" if named else "The final system"
     if single["low"] > 0:
-        return f"The final system gains {points.removeprefix('+')} over {than}{ahead}."
-    if single["high"] < 0:
-        return f"Fusion did harm: the final system has {points} beside {than}{ahead}."
-    return f"Fusion gave nothing that these turns can show: the final system has {points} beside {than}{ahead}."
+        said = f"{final} gains {points.removeprefix('+')} over {than}{ahead}."
+    elif single["high"] < 0:
+        beside = f"{points} beside {than}{ahead}."
+        said = f"{final} does harm: it has {beside}" if named else f"Fusion did harm: the final system has {beside}"
+    else:
+        gave = f"{final} gives" if named else "Fusion gave"
+        it = "it" if named else "the final system"
+        said = f"{gave} nothing that these turns can show: {it} has {points} beside {than}{ahead}."
+    return f"{alone} {said}".strip()
 
 
 def what_annotators_say(ceiling):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from emofuse.fusion.classifiers.svm import APPROXIMATED
 from emofuse.report.card import settings_text
 from emofuse.report.outputs import MODALITY_TITLES, classifier_titles, combination_titles, in_order, split_title
 from emofuse.runtime.store import read_json, read_metadata, read_parquet
@@ -11,8 +12,9 @@ from emofuse.splits.parts import CHOICE_PARTS, PARTS
 PART_TITLES = {"train": "training", "val": "validation", "test": "test", "held": "held out"}
 
 
-def setup(models, turns, run, scores, choices):
-    """What the numbers were made from and with, [(name, [lines])]: turns, encoders, ways of fusing, named systems."""
+def setup(models, turns, run, sources, choices):
+    """What the numbers were made from and with, [(name, [lines])]: turns, encoders, ways of fusing, named systems,
+    approximated kernels."""
     labelled = turns[turns["label"].isin(run.class_of)]
     hours = (labelled["end_s"] - labelled["start_s"]).sum() / 3600
     rest = turns.loc[~turns["label"].isin(run.class_of), "label"].value_counts()
@@ -42,6 +44,7 @@ def setup(models, turns, run, scores, choices):
                 [f"WA on the {made['on']} part of {made['split']}: {compared}"],
             )
         )
+    scores = sources.scores
     fused = scores[scores["kind"].isin(["early", "late"])]
     trained = in_order(classifier_titles(), fused["classifier"].unique())
     trained.pop("argmax", None)
@@ -55,6 +58,8 @@ def setup(models, turns, run, scores, choices):
         lines.append(("Fusion", fusion))
     if run.facts["systems"]:
         lines.append(("Named systems", [f"{name}: {settings_text(of)}" for name, of in run.facts["systems"].items()]))
+    if sources.approximated:
+        lines.append(("Approximated", [f"in {len(sources.approximated)} systems {APPROXIMATED}"]))
     return lines
 
 

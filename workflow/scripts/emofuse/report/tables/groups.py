@@ -20,10 +20,14 @@ def make(name, sources):
         caption = "WA and UA in percent on the test turns of each speaker: what no interval over dialogs holds."
         return _grouped(name, caption, kinds, "Speaker", systems)
     kinds = groups[groups["grouping"].isin(["style", "words"])]
-    caption = (
-        "WA and UA in percent on kinds of test turns. Improvised and scripted: by the dialog. Words seen: a training "
-        "turn of the same fold has the same words, so what they stand for may have been learned by heart."
-    )
+    caption = "WA and UA in percent on kinds of test turns."
+    if kinds["group"].isin(["improvised", "scripted"]).any():
+        caption += " Improvised and scripted: by the dialog."
+    if kinds["grouping"].eq("words").any():
+        caption += (
+            " Words seen: a training turn of the same fold has the same words, so what they stand for may have been learned by"
+            " heart."
+        )
     return _grouped(name, caption, kinds, "Kind of turn", systems)
 
 
