@@ -75,8 +75,7 @@ def test_what_only_refuses_does_not_count(tree):
 def test_a_subject_reaches_only_the_scripts_that_need_it(tree):
     cuts = {"cut_text", "cut_audio", "cut_video"}
     labels = changed(tree, "emofuse/corpora/iemocap/labels.py", "0 <= start < end", "0 <= start <= end")
-    # Users' clips are cut with the same parts.
-    assert labels == {"index_turns", "watch_dialog", "predict", "predict_clips"} | cuts
+    assert labels == {"index_turns", "watch_dialog"} | cuts
     words = changed(tree, "emofuse/corpora/iemocap/transcripts.py", "not line", "len(line) == 0")
     assert words == {"index_words", "cut_text"}
     assert changed(tree, "emofuse/corpora/iemocap/tree.py", "path.is_dir()", "path.is_folder()") == set()

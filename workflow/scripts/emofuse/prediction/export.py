@@ -20,9 +20,12 @@ PACKAGES = ("numpy", "scikit-learn", "torch", "transformers", "xgboost")
 
 @dataclass(frozen=True)
 class Run:
-    """What an export says of its run. corpus, name: of the corpus and the run. notice: of the corpus, or ''. licence: of the
-    corpus, as a sentence, or ''. card: the protocol card, [(name, [lines])]. crop: what video clips show of IEMOCAP's split screen,
-    None of other corpora. small: pixels of the copies that encoders read, or None."""
+    """What an export says of its run.
+
+    corpus, name: of the corpus and the run. notice: of the corpus, or ''. licence: of the corpus, as a sentence, or ''. card:
+    the protocol card, [(name, [lines])]. crop: what video clips show of IEMOCAP's split screen, None of other corpora. small:
+    pixels of the copies that encoders read, or None.
+    """
 
     corpus: str
     name: str
