@@ -50,5 +50,8 @@ def test_an_export_says_of_turns_what_the_run_has_stored_and_holds_nothing_of_th
     assert (record["fold"], record["system"], record["checked"]["test_turns"]) == ("session1", SYSTEM, len(expected))
     assert len(record["files"]) == len(files) - 1
     wa = np.mean(expected.prediction == expected.truth)
-    assert f"| accuracy (WA) | {100 * wa:.1f} [" in card and "support vectors are vectors of the turns" in card
+    assert (
+        f"| accuracy (WA) | {100 * wa:.1f} [" in card
+        and "its support vectors, or its landmarks, are vectors of the turns" in card
+    )
     assert card.startswith("---\nlicense: other\n") and str(tmp_path) not in card + json.dumps(record)
