@@ -95,6 +95,19 @@ def trained(turns, kind, changed=None, seed=0):
     return model
 
 
+def test_networks_trained_side_by_side_are_those_trained_in_turn():
+    turns, settings = of_kind(made_turns(), "context"), settings_of("context", {"members": 2, "epochs": 2})
+    rows = np.flatnonzero(turns.parts == "test")
+    alone, beside = (
+        kinds.load(MODELS, "context").train(
+            networks.Task(turns, turns.parts == "train", turns.parts == "val", [settings], 0, threads)
+        )[0]
+        for threads in (1, 2)
+    )
+    assert np.array_equal(alone.ask(rows), beside.ask(rows)) and alone.record == beside.record
+    assert not np.array_equal(networks.ask(alone.networks[0], alone.batches, rows), alone.ask(rows))
+
+
 def with_other(turns, rows, seed=9):
     """The turns in which those in the mask `rows` are other ones."""
     rng = np.random.default_rng(seed)

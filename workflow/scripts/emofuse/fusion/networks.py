@@ -1,10 +1,11 @@
 """Trains a small network on the turns of a split: its epochs, the best of them by the validation part, several times over."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from scipy.special import logsumexp
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -54,25 +55,44 @@ def train(task, network, batching):
     (rows, classes), one a head: the first is what it says, and all are learned. batching: a class of `batches`.
     """
     task.turns.require_apart(task.learned)
-    torch.set_num_threads(task.threads)
-    torch.use_deterministic_algorithms(True)
     batches = batching(task.turns, task.learned)
-    return [_members(task, network, batches, settings) for settings in task.candidates]
+    make, light = _Maker(network, task.turns.widths, batches.classes), replace(task, turns=None)
+    each = [(settings, member) for settings in task.candidates for member in range(settings["members"])]
+    # A second thread for one network of this size brings nothing: they are trained side by side, by processes of their own, for
+    # dropout draws from a generator that threads would share.
+    side_by_side = Parallel(n_jobs=min(task.threads, len(each)), return_as="generator")
+    found = side_by_side(delayed(_member)(make, batches, light, *of) for of in each)
+    made = list(tqdm(found, "train", len(each), unit="network"))
+    trained = []
+    for settings in task.candidates:
+        own, made = made[: settings["members"]], made[settings["members"] :]
+        networks, epochs, losses = map(list, zip(*own, strict=True))
+        parameters = sum(weights.numel() for weights in networks[0].parameters())
+        trained.append(Trained(networks, batches, {"epochs": epochs, "losses": losses, "parameters": parameters}))
+    return trained
 
 
-def _members(task, network, batches, settings):
-    networks, record = [], {"epochs": [], "losses": []}
-    for member in range(settings["members"]):
-        seed = np.random.SeedSequence([task.seed, member]).generate_state(1)[0]
-        torch.manual_seed(int(seed))
-        made = network(task.turns.widths, batches.classes, settings)
-        epochs = task.like["epochs"][member] if task.like else None
-        epoch, losses = fit(made, batches, task, settings, np.random.default_rng(seed), epochs)
-        networks.append(made)
-        record["epochs"].append(epoch)
-        record["losses"].append(losses)
-    record["parameters"] = sum(weights.numel() for weights in networks[0].parameters())
-    return Trained(networks, batches, record)
+@dataclass(frozen=True)
+class _Maker:
+    """Makes a network of some settings."""
+
+    network: type
+    widths: dict
+    classes: int
+
+    def __call__(self, settings):
+        return self.network(self.widths, self.classes, settings)
+
+
+def _member(make, batches, task, settings, member):
+    """(network, the epoch that was kept, losses) of one of several that differ by their seeds."""
+    torch.set_num_threads(1)  # and so no result depends on how many are trained side by side
+    torch.use_deterministic_algorithms(True)
+    seed = np.random.SeedSequence([task.seed, member]).generate_state(1)[0]
+    torch.manual_seed(int(seed))
+    made = make(settings)
+    epochs = task.like["epochs"][member] if task.like else None
+    return made, *fit(made, batches, task, settings, np.random.default_rng(seed), epochs)
 
 
 def fit(network, batches, task, settings, rng, epochs=None):
@@ -81,7 +101,7 @@ def fit(network, batches, task, settings, rng, epochs=None):
     learned, judged = np.flatnonzero(task.learned), np.flatnonzero(task.judged)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings["learning_rate"], weight_decay=DECAY)
     best, kept, losses = 0, None, []
-    for epoch in tqdm(range(1, (epochs or settings["epochs"]) + 1), "train", unit="epoch"):
+    for epoch in range(1, (epochs or settings["epochs"]) + 1):
         network.train()
         for rows, batch in batches.draw(learned, settings["batch_size"], rng):
             labels = torch.from_numpy(batches.labels[rows])
