@@ -29,7 +29,7 @@ test-slurm: .venv/installed
 	$(BIN)/python -m pytest -m slurm --durations 0 tests/slurm
 
 lint: .venv/installed
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check workflow/Snakefile workflow/rules
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache --no-logo
 
 config-docs: .venv/installed

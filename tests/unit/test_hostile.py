@@ -59,6 +59,6 @@ def test_only_the_download_reads_weights_that_are_no_safetensors():
 
 
 def test_no_rule_runs_a_shell():
-    for path in [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]:
+    for path in [ROOT / "Snakefile", ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]:
         text = path.read_text(encoding="utf-8")
         assert "shell:" not in text and "run:" not in text and "shell(" not in text, path

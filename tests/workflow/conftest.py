@@ -17,7 +17,7 @@ from emofuse.demo.release import write_dialog
 ROOT = Path(__file__).parents[2]
 # A rule with its lines in a dry run; those of one group stand inside each other's.
 RULE = r"^ *(?:local)?rule (\w+):\n((?:    (?! *(?:local)?rule \w+:).*\n)*)"
-TREE = ["config", "envs", "profiles", "resources", "workflow"]
+TREE = ["Snakefile", "config", "envs", "profiles", "resources", "workflow"]
 
 # Three sessions of two dialogs, an epoch or two: every rule of the workflow, in about two minutes. The tree is the
 # demo's, but to the workflow it is a release that it finds, so that the tests may edit its files as users do.

@@ -113,7 +113,7 @@ def test_a_feature_set_takes_the_place_of_a_trained_encoder(finished, tmp_path):
     "encoder, said",
     [
         ({"vectors": "nowhere.parquet"}, "encoders.audio.mine.vectors: nowhere.parquet: no such file"),
-        ({"vectors": "workflow/Snakefile"}, "is neither a folder nor a file that ends in .parquet, .npz, .npy"),
+        ({"vectors": "Snakefile"}, "is neither a folder nor a file that ends in .parquet, .npz, .npy"),
         ({"features": "mfc"}, "encoders.audio.mine.features: 'mfc' is none of log_mel, mfcc"),
         ({"features": "mfcc", "epochs": 3}, "encoders.audio.mine: unknown key 'epochs'"),
         ({"model": "a/b", "pooling": "mean", "eval_batch_size": 2}, "'learning_rate' is a required property"),

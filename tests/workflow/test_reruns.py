@@ -221,6 +221,7 @@ def test_touched_files_run_nothing(finished):
         for name in ("workflow", "config", "envs", "profiles", "resources", "release")
         for p in (finished.folder / name).rglob("*")
     }
+    times[finished.folder / "Snakefile"] = (finished.folder / "Snakefile").stat()
     try:
         for path in times:
             os.utime(path)
@@ -383,7 +384,7 @@ def test_every_rule_is_a_fingerprinted_script_with_a_log(finished):
         "from snakemake.api import SnakemakeApi, ResourceSettings, ConfigSettings, OutputSettings\n"
         "from pathlib import Path\n"
         "with SnakemakeApi(OutputSettings(verbose=False)) as api:\n"
-        "    workflow = api.workflow(ResourceSettings(cores=1), snakefile=Path('workflow/Snakefile'),\n"
+        "    workflow = api.workflow(ResourceSettings(cores=1), snakefile=Path('Snakefile'),\n"
         "        config_settings=ConfigSettings(configfiles=[Path('config/demo.yaml'), Path('slice.yaml')]))\n"
         "    for rule in workflow._workflow.rules:\n"
         "        if rule.output or rule.name == 'check':\n"
