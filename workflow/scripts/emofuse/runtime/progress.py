@@ -1,0 +1,265 @@
+"""Says how far a run is: a line as it starts, how far each stage is, a line a problem, and where the results are."""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from emofuse.runtime.failures import failure, signal_of
+
+# What Snakemake says before the first job that a user who waits for results has no use for; the log file has it all.
+NOISE = (
+    *(
+        "Building DAG of jobs",
+        "Assuming unrestricted shared filesystem",
+        "Using shell",
+        "host:",
+        "Group jobs: inactive",
+    ),
+    *(
+        "Conda environments: ignored",
+        "Singularity containers: ignored",
+        "Updating checkpoint dependencies",
+        "SLURM run ID",
+    ),
+)
+KEPT = ("Terminating processes", "Will exit after")  # of what it says while jobs run
+RETRIED = re.compile(r"Trying to restart job (\d+)\.")
+LAST = "Complete log(s): "  # it says where its log file is when all is over, well or not
+# Said by `_end` in other words.
+OURS = ("Exiting because a job execution failed", "At least one job did not complete successfully")
+SHARE = 20  # without a terminal a line is printed for each such part of the jobs
+
+
+def show(logger, settings, told):
+    """Have Progress in place of what Snakemake prints, unless it is asked for more, for less, or for a plan only.
+
+    logger: Snakemake's. settings: its output settings. Its log file stays as it is, and so does a logger plugin.
+    """
+    asked = ("dryrun", "quiet", "verbose", "printshellcmds", "debug_dag")
+    if settings is None or any(getattr(settings, name) for name in asked):
+        return
+    for handler in [handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"]:
+        logger.removeHandler(handler)
+        logger.addHandler(Progress(handler.stream, told))
+
+
+@dataclass
+class Told:
+    """What Progress says of a run: its heading, the command that goes on, and functions that give the stage of a rule (None
+    for one that only names targets) and the path of the results."""
+
+    heading: str
+    again: str
+    stage_of: Callable
+    results: Callable
+
+
+@dataclass
+class Counts:
+    """The jobs of a rule."""
+
+    total: int = 0
+    done: int = 0
+    began: float | None = None  # the clock when the first of them was started
+
+    def left(self, now):
+        """Seconds until the rest is done, if it goes on as so far; None where that cannot be said."""
+        if self.done < self.total:
+            return (now - self.began) / self.done * (self.total - self.done) if self.done else None
+        return 0.0
+
+
+@dataclass
+class Stage:
+    """The jobs of the rules of a stage."""
+
+    rules: dict = field(default_factory=dict)
+    told: bool = False  # that it is done
+
+    @property
+    def total(self):
+        return sum(counts.total for counts in self.rules.values())
+
+    @property
+    def done(self):
+        return sum(counts.done for counts in self.rules.values())
+
+    @property
+    def began(self):
+        return min((c.began for c in self.rules.values() if c.began is not None), default=None)
+
+    def left(self, now):
+        """Seconds until all of its rules are done, which go on side by side; None where that of one cannot be said."""
+        lefts = [counts.left(now) for counts in self.rules.values()]
+        return None if None in lefts else max(lefts)
+
+
+class Progress(logging.Handler):
+    """Takes Snakemake's log records, and prints what a user wants to see of a run.
+
+    stream: where to; a terminal gets one line that is drawn anew, anything else plain lines. told: the Told of the run.
+    Warnings and errors that are of no job are printed as they are.
+    """
+
+    def __init__(self, stream, told, clock=time.monotonic):
+        super().__init__()
+        self.stream, self.told, self.clock = stream, told, clock
+        self.terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self.stages, self.jobs, self.signals = {}, {}, {}
+        self.began, self.total, self.done, self.failed, self.next = None, 0, 0, set(), 0
+
+    def emit(self, record):
+        try:
+            event = str(getattr(record, "event", None) or "text")
+            take = getattr(self, f"_{event}", None)
+            if take:
+                take(record)
+        except Exception:
+            self.handleError(record)
+
+    def _end(self, log):
+        took = duration(self.clock() - self.began)
+        if self.done >= self.total and not self.failed:
+            self._print(f"Done: {self.done} jobs in {took}. Results: {self.told.results()}")
+        else:
+            self._print(
+                f"Stopped after {took}: {self.done} of {self.total} jobs are done, and stay; {len(self.failed)} failed."
+                f" Go on with:\n  {self.told.again}"
+            )
+        self._print(f"All that Snakemake said: {os.path.relpath(log)}")
+
+    def _run_info(self, record):
+        jobs = dict(record.stats)
+        self.began, self.total = self.clock(), jobs.pop("total")
+        for rule, number in jobs.items():
+            self._counts(rule).total = number
+        # In the order of the stages' first jobs, which is that of the work.
+        parts = ", ".join(f"{name} {stage.total}" for name, stage in self.stages.items() if name)
+        self._print(f"{self.told.heading}: {self.total} jobs ({parts})")
+        self.next = self.total / SHARE
+
+    def _job_info(self, record):
+        self.jobs[record.jobid] = (record.rule_name, dict(record.wildcards))
+        counts = self._counts(record.rule_name)
+        if counts.began is None:
+            counts.began = self.clock()
+        self._draw()
+
+    def _job_finished(self, record):
+        rule, _ = self.jobs[record.job_id]
+        counts, stage = self._counts(rule), self.stages[self.told.stage_of(rule)]
+        counts.done += 1
+        counts.total = max(counts.total, counts.done)  # a checkpoint brings jobs that were not known at the start
+        self.done += 1
+        self.failed.discard(record.job_id)
+        if stage.done >= stage.total and not stage.told and self.told.stage_of(rule):
+            stage.told = True
+            took = duration(self.clock() - stage.began)
+            self._print(f"{self._time()} {self.told.stage_of(rule)}: done, {stage.done} jobs in {took}")
+
+    def _progress(self, record):
+        self.total = record.total
+        if not self.terminal and self.done >= self.next and self.done < self.total:
+            self.next = self.done + self.total / SHARE
+            if text := self.line():
+                self._print(text)
+        self._draw()
+
+    def _job_error(self, record):
+        rule, wildcards = self.jobs.get(record.jobid, (record.rule_name, {}))
+        self.failed.add(record.jobid)
+        signal = self.signals.pop(rule, None)
+        self._print(failure(rule, wildcards, record.log, record.rule_msg, signal))
+
+    def _group_error(self, record):
+        for info in record.job_error_info:
+            rule, wildcards = self.jobs.get(info["jobid"], (info["rule_name"], {}))
+            self.failed.add(info["jobid"])
+            self._print(failure(rule, wildcards, [*info["log"], *record.aux_logs], record.msg))
+
+    def _error(self, record):
+        text = record.getMessage()
+        rule, signal = signal_of(text)
+        if rule:  # a job_error follows, which is told
+            self.signals[rule] = signal
+        elif not any(ours in text for ours in OURS):
+            self._print(text)
+
+    def _text(self, record):
+        if record.levelno < logging.INFO:
+            return
+        text = str(record.getMessage() if record.msg is not None else "").strip()
+        if text.startswith(LAST) and self.began is not None:
+            self._end(text.removeprefix(LAST).split(", ")[0])
+            shown = False
+        elif record.levelno >= logging.WARNING:
+            shown = not text.startswith(OURS)
+        elif self.began is None:
+            shown = not text.startswith(NOISE)
+        elif match := RETRIED.match(text):
+            rule, _ = self.jobs.get(int(match[1]), ("it", {}))
+            self.failed.discard(int(match[1]))
+            text, shown = f"{rule} is tried again", True
+        else:
+            shown = text.startswith(KEPT)
+        if text and shown:
+            self._print(text)
+
+    def _counts(self, rule):
+        stage = self.stages.setdefault(self.told.stage_of(rule), Stage())
+        return stage.rules.setdefault(rule, Counts())
+
+    def line(self):
+        """How far each stage is that has begun and is not done; '' where there is none."""
+        now, parts = self.clock(), []
+        for name, stage in self.stages.items():
+            if name and stage.began is not None and stage.done < stage.total:
+                left = stage.left(now)
+                rest = f", {duration(left)} left" if left is not None else ""
+                parts.append(f"{name} {stage.done}/{stage.total}{rest}")
+        return f"{self._time()} {self.done} of {self.total} jobs | {' | '.join(parts)}" if parts else ""
+
+    def _time(self):
+        return time.strftime("%H:%M:%S")
+
+    def _print(self, text):
+        clear = "\r\033[K" if self.terminal else ""
+        self.stream.write(f"{clear}{text}\n")
+        self.stream.flush()
+
+    def _draw(self):
+        if self.terminal and (text := self.line()):
+            width = os.get_terminal_size(self.stream.fileno()).columns
+            self.stream.write(f"\r\033[K{text[: max(width - 1, 20)]}")
+            self.stream.flush()
+
+
+class Refusal(logging.Filter):
+    """For Snakemake's logger: makes its next error, which names our own files and lines, the message that a user can act on."""
+
+    def __init__(self, logger, message):
+        super().__init__()
+        self.logger, self.message = logger, message
+
+    def filter(self, record):
+        if str(getattr(record, "event", None)) == "error":
+            record.msg, record.args = f"error: {self.message}", ()
+            self.logger.removeFilter(self)
+        return True
+
+
+def duration(seconds):
+    """Seconds as a person says them: '12 s', '3 min', '2 h 10 min', '3 d 4 h'."""
+    seconds = round(seconds)
+    if seconds < 100:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
