@@ -20,7 +20,7 @@ from emofuse.configuration.choices import check
 from emofuse.configuration.encoders import ordered
 from emofuse.configuration.paths import require_plain_folder
 from emofuse.configuration.places import placed
-from emofuse.runtime import fingerprint as fingerprints, job, progress
+from emofuse.runtime import fingerprint as fingerprints, job, progress, status
 from emofuse.runtime.disk import require_writable
 from emofuse.runtime.errors import EmofuseError
 from emofuse.splits import folds
@@ -95,12 +95,13 @@ def aim():
     return page if page in paths or not paths else os.path.commonpath(paths)
 
 
+HEADING = f"emofuse, corpus {plan.corpus}, run {plan.run}"
 if workflow.is_main_process:
     progress.show(
         logger,
         workflow.output_settings,
         progress.Told(
-            heading=f"emofuse, corpus {plan.corpus}, run {plan.run}",
+            heading=HEADING,
             again=shlex.join(["snakemake", *sys.argv[1:]]),
             stage_of=stage_of,
             results=aim,

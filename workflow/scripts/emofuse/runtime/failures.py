@@ -8,26 +8,37 @@ TAIL = 3  # lines of a log that holds no message
 SIGNAL = re.compile(r"died with <Signals\.(\w+)")
 
 
+def is_of_job(text):
+    """Whether an error of Snakemake is that the process of a job ended badly."""
+    return "CalledProcessError" in text
+
+
 def signal_of(text):
-    """(rule, signal or None) of Snakemake's error of a job's process; (None, None) of any other error."""
-    rule = re.search(r"in rule (\w+)", text)
-    if "CalledProcessError" not in text or rule is None:
-        return None, None
+    """The signal that killed a job's process, by Snakemake's error; None where none did."""
     signal = SIGNAL.search(text)
-    return rule[1], signal and signal[1]
+    return signal and signal[1]
 
 
-def failure(rule, wildcards, logs, said=None, signal=None):
-    """What is told of a failed job: which, why, and where its log is. logs: paths. said: what Snakemake says of it."""
+def failure(rule, wildcards, logs, told, said=None, signal=None):
+    """What is told of a failed job: which, why, and where its log is.
+
+    logs: paths. told: the messages that were told of other jobs, a set, to which this one's is added. said, signal: what
+    Snakemake says of it, and what killed it.
+    """
     which = ", ".join(f"{name}={value}" for name, value in wildcards.items())
-    lines = [f"Failed: {rule}{f' ({which})' if which else ''}"]
+    lines = []
     if signal:
         lines.append(f"killed by {signal}{', such as where memory is short' if signal == 'SIGKILL' else ''}")
     if said:
         lines.append(said.splitlines()[0])
     for log in logs:
-        lines += [*message(log), f"log: {log}"]
-    return "\n  ".join(lines)
+        words = message(log)
+        if words and (whole := "\n".join(words)) in told:
+            words = ["the same as above"]
+        elif words:
+            told.add(whole)
+        lines += [*words, f"log: {log}"]
+    return "\n  ".join([f"Failed: {rule}{f' ({which})' if which else ''}", *lines])
 
 
 def message(log):
@@ -35,12 +46,12 @@ def message(log):
     try:
         text = Path(log).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ["(it wrote no log)"]
+        return []  # killed before it could begin one
     lines = [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
     errors = [number for number, line in enumerate(lines) if line.startswith("error: ")]
     if errors:
         told = lines[errors[-1] :]
         return told[:MOST] + ([f"... and {len(told) - MOST} more lines"] if len(told) > MOST else [])
     if "Traceback (most recent call last):" in lines:
-        return lines[-1:]
+        return [f"{lines[-1]} (a fault of emofuse's own; the log has its traceback)"]
     return lines[-TAIL:]

@@ -7,23 +7,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from emofuse.runtime.failures import failure, signal_of
+from emofuse.runtime.failures import failure, is_of_job, signal_of
 
 # What Snakemake says before the first job that a user who waits for results has no use for; the log file has it all.
 NOISE = (
-    *(
-        "Building DAG of jobs",
-        "Assuming unrestricted shared filesystem",
-        "Using shell",
-        "host:",
-        "Group jobs: inactive",
-    ),
-    *(
-        "Conda environments: ignored",
-        "Singularity containers: ignored",
-        "Updating checkpoint dependencies",
-        "SLURM run ID",
-    ),
+    "Building DAG of jobs",
+    "Assuming unrestricted shared filesystem",
+    "Using shell",
+    "host:",
+    "Group jobs: inactive",
+    "Conda environments: ignored",
+    "Singularity containers: ignored",
+    "Updating checkpoint dependencies",
+    "SLURM run ID",
 )
 KEPT = ("Terminating processes", "Will exit after")  # of what it says while jobs run
 RETRIED = re.compile(r"Trying to restart job (\d+)\.")
@@ -108,7 +104,7 @@ class Progress(logging.Handler):
         super().__init__()
         self.stream, self.told, self.clock = stream, told, clock
         self.terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-        self.stages, self.jobs, self.signals = {}, {}, {}
+        self.stages, self.jobs, self.signals, self.said = {}, {}, {}, set()
         self.began, self.total, self.done, self.failed, self.next = None, 0, 0, set(), 0
 
     def emit(self, record):
@@ -123,22 +119,22 @@ class Progress(logging.Handler):
     def _end(self, log):
         took = duration(self.clock() - self.began)
         if self.done >= self.total and not self.failed:
-            self._print(f"Done: {self.done} jobs in {took}. Results: {self.told.results()}")
+            self._print(f"Done: {jobs(self.done)} in {took}. Results: {self.told.results()}")
         else:
             self._print(
-                f"Stopped after {took}: {self.done} of {self.total} jobs are done, and stay; {len(self.failed)} failed."
-                f" Go on with:\n  {self.told.again}"
+                f"Stopped after {took}: {self.done} of {self.total} jobs are done; {len(self.failed)} failed."
+                f" What is done stays. Go on with:\n  {self.told.again}"
             )
         self._print(f"All that Snakemake said: {os.path.relpath(log)}")
 
     def _run_info(self, record):
-        jobs = dict(record.stats)
-        self.began, self.total = self.clock(), jobs.pop("total")
-        for rule, number in jobs.items():
+        numbers = dict(record.stats)
+        self.began, self.total = self.clock(), numbers.pop("total")
+        for rule, number in numbers.items():
             self._counts(rule).total = number
         # In the order of the stages' first jobs, which is that of the work.
         parts = ", ".join(f"{name} {stage.total}" for name, stage in self.stages.items() if name)
-        self._print(f"{self.told.heading}: {self.total} jobs ({parts})")
+        self._print(f"{self.told.heading}: {jobs(self.total)} ({parts})")
         self.next = self.total / SHARE
 
     def _job_info(self, record):
@@ -158,7 +154,7 @@ class Progress(logging.Handler):
         if stage.done >= stage.total and not stage.told and self.told.stage_of(rule):
             stage.told = True
             took = duration(self.clock() - stage.began)
-            self._print(f"{self._time()} {self.told.stage_of(rule)}: done, {stage.done} jobs in {took}")
+            self._print(f"{self._time()} {self.told.stage_of(rule)}: done, {jobs(stage.done)} in {took}")
 
     def _progress(self, record):
         self.total = record.total
@@ -171,20 +167,19 @@ class Progress(logging.Handler):
     def _job_error(self, record):
         rule, wildcards = self.jobs.get(record.jobid, (record.rule_name, {}))
         self.failed.add(record.jobid)
-        signal = self.signals.pop(rule, None)
-        self._print(failure(rule, wildcards, record.log, record.rule_msg, signal))
+        signal = self.signals.pop(record.thread, None)
+        self._print(failure(rule, wildcards, record.log, self.said, record.rule_msg, signal))
 
     def _group_error(self, record):
         for info in record.job_error_info:
             rule, wildcards = self.jobs.get(info["jobid"], (info["rule_name"], {}))
             self.failed.add(info["jobid"])
-            self._print(failure(rule, wildcards, [*info["log"], *record.aux_logs], record.msg))
+            self._print(failure(rule, wildcards, [*info["log"], *record.aux_logs], self.said, record.msg))
 
     def _error(self, record):
         text = record.getMessage()
-        rule, signal = signal_of(text)
-        if rule:  # a job_error follows, which is told
-            self.signals[rule] = signal
+        if is_of_job(text):  # whose job_error follows in this thread, and is told
+            self.signals[record.thread] = signal_of(text)
         elif not any(ours in text for ours in OURS):
             self._print(text)
 
@@ -232,8 +227,8 @@ class Progress(logging.Handler):
 
     def _draw(self):
         if self.terminal and (text := self.line()):
-            width = os.get_terminal_size(self.stream.fileno()).columns
-            self.stream.write(f"\r\033[K{text[: max(width - 1, 20)]}")
+            width = os.get_terminal_size(self.stream.fileno()).columns or 80
+            self.stream.write(f"\r\033[K{text[: width - 1]}")
             self.stream.flush()
 
 
@@ -249,6 +244,11 @@ class Refusal(logging.Filter):
             record.msg, record.args = f"error: {self.message}", ()
             self.logger.removeFilter(self)
         return True
+
+
+def jobs(number):
+    """'1 job', '2 jobs'."""
+    return f"{number} job{'s' * (number != 1)}"
 
 
 def duration(seconds):
