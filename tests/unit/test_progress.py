@@ -73,7 +73,7 @@ def test_a_run_says_what_it_is_how_far_it_is_and_where_its_results_are():
     run.start(2, "cut_audio", dialog="e")
     run.now = 30.0
     run.finish(1)
-    assert run.last().endswith(" 1 of 7 jobs | clips 1/2, 30 s left")
+    assert run.last().endswith(" 1 of 7 jobs | clips 1/2, 15 s left")
     run.finish(2)
     assert "clips: done, 2 jobs in 30 s" in run.last()
     run.start(3, "fine_tune")

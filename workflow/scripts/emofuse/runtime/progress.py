@@ -60,11 +60,26 @@ class Counts:
     total: int = 0
     done: int = 0
     began: float | None = None  # the clock when the first of them was started
+    seconds: float = 0.0  # that those took which are done, together
+    running: dict = field(default_factory=dict)  # {job: the clock when it was started}
+    most: int = 0  # that ran at a time
 
-    def left(self, now):
-        """Seconds until the rest is done, if it goes on as so far; None where that cannot be said."""
+    def start(self, job, now):
+        """A job of the rule starts."""
+        self.began = now if self.began is None else self.began
+        self.running[job] = now
+        self.most = max(self.most, len(self.running))
+
+    def finish(self, job, now):
+        """A job of the rule is done."""
+        self.seconds += now - self.running.pop(job, now)
+        self.done += 1
+        self.total = max(self.total, self.done)  # a checkpoint brings jobs that were not known at the start
+
+    def left(self):
+        """Seconds that the rest takes, if it goes on as so far; None where none is done."""
         if self.done < self.total:
-            return (now - self.began) / self.done * (self.total - self.done) if self.done else None
+            return self.seconds / self.done * (self.total - self.done) / self.most if self.done else None
         return 0.0
 
 
@@ -87,10 +102,10 @@ class Stage:
     def began(self):
         return min((c.began for c in self.rules.values() if c.began is not None), default=None)
 
-    def left(self, now):
-        """Seconds until all of its rules are done, which go on side by side; None where that of one cannot be said."""
-        lefts = [counts.left(now) for counts in self.rules.values()]
-        return None if None in lefts else max(lefts)
+    def left(self):
+        """Seconds that the rest takes; None where that cannot be said of one of its rules."""
+        lefts = [counts.left() for counts in self.rules.values()]
+        return None if None in lefts else sum(lefts)
 
 
 class Progress(logging.Handler):
@@ -139,16 +154,13 @@ class Progress(logging.Handler):
 
     def _job_info(self, record):
         self.jobs[record.jobid] = (record.rule_name, dict(record.wildcards))
-        counts = self._counts(record.rule_name)
-        if counts.began is None:
-            counts.began = self.clock()
+        self._counts(record.rule_name).start(record.jobid, self.clock())
         self._draw()
 
     def _job_finished(self, record):
         rule, _ = self.jobs[record.job_id]
-        counts, stage = self._counts(rule), self.stages[self.told.stage_of(rule)]
-        counts.done += 1
-        counts.total = max(counts.total, counts.done)  # a checkpoint brings jobs that were not known at the start
+        self._counts(rule).finish(record.job_id, self.clock())
+        stage = self.stages[self.told.stage_of(rule)]
         self.done += 1
         self.failed.discard(record.job_id)
         if stage.done >= stage.total and not stage.told and self.told.stage_of(rule):
@@ -167,6 +179,7 @@ class Progress(logging.Handler):
     def _job_error(self, record):
         rule, wildcards = self.jobs.get(record.jobid, (record.rule_name, {}))
         self.failed.add(record.jobid)
+        self._counts(rule).running.pop(record.jobid, None)
         signal = self.signals.pop(record.thread, None)
         self._print(failure(rule, wildcards, record.log, self.said, record.rule_msg, signal))
 
@@ -174,6 +187,7 @@ class Progress(logging.Handler):
         for info in record.job_error_info:
             rule, wildcards = self.jobs.get(info["jobid"], (info["rule_name"], {}))
             self.failed.add(info["jobid"])
+            self._counts(rule).running.pop(info["jobid"], None)
             self._print(failure(rule, wildcards, [*info["log"], *record.aux_logs], self.said, record.msg))
 
     def _error(self, record):
@@ -209,10 +223,10 @@ class Progress(logging.Handler):
 
     def line(self):
         """How far each stage is that has begun and is not done; '' where there is none."""
-        now, parts = self.clock(), []
+        parts = []
         for name, stage in self.stages.items():
             if name and stage.began is not None and stage.done < stage.total:
-                left = stage.left(now)
+                left = stage.left()
                 rest = f", {duration(left)} left" if left is not None else ""
                 parts.append(f"{name} {stage.done}/{stage.total}{rest}")
         return f"{self._time()} {self.done} of {self.total} jobs | {' | '.join(parts)}" if parts else ""
