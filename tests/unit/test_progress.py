@@ -192,7 +192,7 @@ TRAINING = (
     "\r 12%|#| 10/80 [01:01<08:00, 8.4it/s]\n{'loss': '1.394', 'learning_rate': '0.1', 'epoch': '1'}\n"
     "  0%| | 0/4 [00:00<?, ?it/s]\r100%|#| 4/4 [00:00<00:00, 9it/s]\n{'eval_loss': '9', 'eval_wa': '0.57', 'epoch': '1'}\n"
     "\r 25%|#| 20/80 [02:01<06:10, 8.4it/s]\n{'loss': '1.215', 'epoch': '2'}\n{'eval_wa': '0.46', 'epoch': '2'}"
-    "\n\r 26%|#| 21/80 [02:07<06:04, 8.4it/s]\n"
+    "\n\r 26%|#| 21/80 [02:07<06:04, 8.4it/s]\n  25%| | 1/4 [00:00<00:09, 9it/s]\n"
 )
 BLOCK = "\n[Fri Nov 27 14:0{}:00 2026]\nrule {}:\n    input: a, b\n    log: {}\n    jobid: {}\n    wildcards: seed=0\n"
 
@@ -204,6 +204,7 @@ def test_status_says_what_runs_and_how_far_it_is(tmp_path):
     (folder / "log").mkdir(parents=True)
     (folder / "locks").mkdir()
     (folder / "log/2.snakemake.log").write_text("")  # of one that asked for the status
+    (folder / "log/0.snakemake.log").write_text("Job stats:\njob   count\n---  ---\nembed    2\ntotal    2\n")
     (folder / "log/1.snakemake.log").write_text(
         "Job stats:\njob          count\n---------  -------\ncut_audio        2\nfine_tune        3\nall 1\ntotal        6\n"
         + BLOCK.format(1, "cut_audio", "x.log", 4)
@@ -212,7 +213,6 @@ def test_status_says_what_runs_and_how_far_it_is(tmp_path):
         + BLOCK.format(1, "fine_tune", "none.log", 6)
         + "[Fri Nov 27 14:02:00 2026]\nError in rule fine_tune:\n    message: None\n    jobid: 6\n"
         + BLOCK.format(3, "fine_tune", "none.log", 6)
-        + "[Fri Nov 27 14:04:00 2026]\nError in rule fine_tune:\n    jobid: 6\n"
     )
     now = time.mktime((2026, 11, 27, 14, 11, 0, 0, 0, -1))
     head = "emofuse: 1 of 6 jobs done, {}\n  clips 1/2\n  encoders 0/3"
@@ -220,7 +220,9 @@ def test_status_says_what_runs_and_how_far_it_is(tmp_path):
     (folder / "locks/0.input.lock").touch()
     far = "epoch 2 of 8, loss 1.215, validation WA 0.460 (best 0.570), 06:04 left"
     running = f"\nrunning: fine_tune (seed=0) for 10 min; {far}"
-    assert describe(folder, "emofuse", STAGES.get, now) == head.format("1 running") + running
+    assert describe(folder, "emofuse", STAGES.get, now) == head.format("2 running") + running + (
+        "\nrunning: fine_tune (seed=0) for 8 min"  # for the second time
+    )
 
 
 def test_a_log_that_is_no_trainings_says_nothing(tmp_path):

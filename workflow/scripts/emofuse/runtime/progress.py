@@ -210,7 +210,6 @@ class Progress(logging.Handler):
             shown = not text.startswith(NOISE)
         elif match := RETRIED.match(text):
             rule, _ = self.jobs.get(int(match[1]), ("it", {}))
-            self.failed.discard(int(match[1]))
             text, shown = f"{rule} is tried again", True
         else:
             shown = text.startswith(KEPT)
