@@ -130,6 +130,30 @@ def test_a_failed_job_is_told_once_with_its_message_its_log_and_how_to_go_on(tmp
     )
 
 
+def test_of_a_failed_group_only_the_jobs_are_told_whose_logs_say_why(tmp_path):
+    run, logs = Run(), [tmp_path / f"{job}.log" for job in (1, 2)]
+    run.begin(cut_audio=2)
+    for job, log in enumerate(logs, 1):
+        log.write_text("cut 3 clips\n")
+        run.start(job, "cut_audio", dialog=str(job))
+
+    def fail():
+        infos = [{"jobid": job, "rule_name": "cut_audio", "log": [str(log)]} for job, log in enumerate(logs, 1)]
+        run.event(
+            "group_error", logging.ERROR, "Error in group x", groupid="x", aux_logs=["s.log"], job_error_info=infos
+        )
+        for job, log in enumerate(logs, 1):
+            run.fail(job, "cut_audio", log)
+        return run.text().split("\n", 1)[1]
+
+    same = f"log: {logs[0]}\n  the same as above\n  log: {logs[1]}\n  log: s.log\n"
+    assert fail() == f"Failed: group x of 2 jobs\n  cut 3 clips\n  {same}"
+    logs[1].write_text("Traceback (most recent call last):\n  File x\nKeyError: 3\n")
+    told = "KeyError: 3 (a fault of emofuse's own; the log has its traceback)"
+    assert fail().endswith(f"\nFailed: cut_audio (dialog=2)\n  {told}\n  log: {logs[1]}\n")
+    assert "2 failed" in over(run)
+
+
 def test_a_job_that_succeeds_when_it_is_tried_again_is_no_failure(tmp_path):
     run = Run()
     run.begin(embed=1)

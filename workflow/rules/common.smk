@@ -90,9 +90,9 @@ def stage_of(rule):
 
 def aim():
     """Where that lies which this run was to make: the report, or the folder of what was asked for."""
-    paths = [str(path) for job in workflow.dag.targetjobs for path in (job.output or job.input)]
+    paths = [os.path.relpath(path) for job in workflow.dag.targetjobs for path in (job.output or job.input)]
     page = f"results/{plan.corpus}/{plan.run}/report.html"
-    return page if page in paths or not paths else os.path.commonpath(paths)
+    return page if page in paths else os.path.commonpath(paths or [page]) or os.path.dirname(page)
 
 
 HEADING = f"emofuse, corpus {plan.corpus}, run {plan.run}"

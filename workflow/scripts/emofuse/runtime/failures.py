@@ -41,13 +41,14 @@ def failure(rule, wildcards, logs, told, said=None, signal=None):
     return "\n  ".join([f"Failed: {rule}{f' ({which})' if which else ''}", *lines])
 
 
+def is_told(log):
+    """Whether a job's log says why it failed."""
+    return bool(re.search(r"^(error: |Traceback \()", _read(log), re.MULTILINE))
+
+
 def message(log):
     """Lines of a job's log that say why it failed: its last 'error: ...', the end of a traceback, or its last lines."""
-    try:
-        text = Path(log).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []  # killed before it could begin one
-    lines = [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
+    lines = [line.rstrip() for line in _read(log).split("\n") if line.strip()]
     errors = [number for number, line in enumerate(lines) if line.startswith("error: ")]
     if errors:
         told = lines[errors[-1] :]
@@ -55,3 +56,11 @@ def message(log):
     if "Traceback (most recent call last):" in lines:
         return [f"{lines[-1]} (a fault of emofuse's own; the log has its traceback)"]
     return lines[-TAIL:]
+
+
+def _read(log):
+    """A log's text, a line for each state of a progress bar; '' where there is none, of a job that was killed early."""
+    try:
+        return Path(log).read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
+    except OSError:
+        return ""

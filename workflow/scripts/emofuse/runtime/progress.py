@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from emofuse.runtime.failures import failure, is_of_job, signal_of
+from emofuse.runtime.failures import failure, is_of_job, is_told, signal_of
 
 # What Snakemake says before the first job that a user who waits for results has no use for; the log file has it all.
 NOISE = (
@@ -120,6 +120,7 @@ class Progress(logging.Handler):
         self.stream, self.told, self.clock = stream, told, clock
         self.terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         self.stages, self.jobs, self.signals, self.said = {}, {}, {}, set()
+        self.grouped = set()
         self.began, self.total, self.done, self.failed, self.next = None, 0, 0, set(), 0
 
     def emit(self, record):
@@ -177,6 +178,9 @@ class Progress(logging.Handler):
         self._draw()
 
     def _job_error(self, record):
+        if record.jobid in self.grouped:
+            self.grouped.discard(record.jobid)
+            return
         rule, wildcards = self.jobs.get(record.jobid, (record.rule_name, {}))
         self.failed.add(record.jobid)
         self._counts(rule).running.pop(record.jobid, None)
@@ -184,11 +188,21 @@ class Progress(logging.Handler):
         self._print(failure(rule, wildcards, record.log, self.said, record.rule_msg, signal))
 
     def _group_error(self, record):
-        for info in record.job_error_info:
+        """Of a group, which SLURM runs as one job, those are told whose logs say why; where none does, the group."""
+        infos = record.job_error_info
+        self.grouped = {info["jobid"] for info in infos}  # each has a job_error of its own, which follows
+        self.failed |= self.grouped
+        for info in infos:
+            self._counts(info["rule_name"]).running.pop(info["jobid"], None)
+        guilty = [info for info in infos if any(map(is_told, info["log"]))]
+        for info in guilty:
             rule, wildcards = self.jobs.get(info["jobid"], (info["rule_name"], {}))
-            self.failed.add(info["jobid"])
-            self._counts(rule).running.pop(info["jobid"], None)
-            self._print(failure(rule, wildcards, [*info["log"], *record.aux_logs], self.said, record.msg))
+            self._print(failure(rule, wildcards, info["log"], self.said))
+        if not guilty:
+            name = f"group {record.groupid} of {jobs(len(infos))}"
+            self._print(
+                failure(name, {}, [*(log for info in infos for log in info["log"]), *record.aux_logs], self.said)
+            )
 
     def _error(self, record):
         text = record.getMessage()
