@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from emofuse.configuration.places import placed
+from emofuse.runtime.failures import message
 from emofuse.runtime.progress import Progress, Refusal, Told, duration, show
 from emofuse.runtime.status import describe, training
 
@@ -128,6 +129,12 @@ def test_a_failed_job_is_told_once_with_its_message_its_log_and_how_to_go_on(tmp
         "Stopped after 0 s: 0 of 3 jobs are done; 3 failed. What is done stays. Go on with:\n  snakemake --cores 2\n"
         "All that Snakemake said: .snakemake/log/x.snakemake.log\n"
     )
+
+
+def test_a_log_that_breaks_off_shows_its_end_and_what_slurm_has_to_do_with_it(tmp_path):
+    log = tmp_path / "job.log"
+    log.write_text("SLURM job 7 on n; if this log breaks off\na\nb\nc\n 1%|#| 1/80\r 2%|#| 2/80")
+    assert message(log) == ["SLURM job 7 on n; if this log breaks off", "c", " 1%|#| 1/80", " 2%|#| 2/80"]
 
 
 def test_of_a_failed_group_only_the_jobs_are_told_whose_logs_say_why(tmp_path):

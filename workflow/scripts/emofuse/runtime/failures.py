@@ -55,7 +55,8 @@ def message(log):
         return told[:MOST] + ([f"... and {len(told) - MOST} more lines"] if len(told) > MOST else [])
     if "Traceback (most recent call last):" in lines:
         return [f"{lines[-1]} (a fault of emofuse's own; the log has its traceback)"]
-    return lines[-TAIL:]
+    # Of one that SLURM killed the first line says what that means.
+    return [*(line for line in lines[:-TAIL] if line.startswith("SLURM job ")), *lines[-TAIL:]]
 
 
 def _read(log):
