@@ -105,6 +105,16 @@ def test_a_thousand_jobs_are_few_lines_and_on_a_terminal_one_that_is_drawn_anew(
         assert ("\r" in run.text()) == terminal
 
 
+def test_jobs_that_take_long_are_a_line_each_quarter_of_an_hour():
+    run = Run()
+    run.begin(fine_tune=1000)
+    for job in (1, 2, 3, 4):
+        run.start(job, "fine_tune")
+        run.now += 500.0
+        run.finish(job)
+    assert [line.split()[1] for line in run.text().splitlines()[1:]] == ["2", "4"]
+
+
 def test_a_failed_job_is_told_once_with_its_message_its_log_and_how_to_go_on(tmp_path):
     log = tmp_path / "job.log"
     log.write_text("device: cpu\n 10%|x\rerror: half\nmore\nerror: the clip is damaged; delete it\n  x.mp4 (damaged)\n")

@@ -26,7 +26,8 @@ RETRIED = re.compile(r"Trying to restart job (\d+)\.")
 LAST = "Complete log(s): "  # it says where its log file is when all is over, well or not
 # Said by `_end` in other words.
 OURS = ("Exiting because a job execution failed", "At least one job did not complete successfully")
-SHARE = 20  # without a terminal a line is printed for each such part of the jobs
+SHARE = 20  # without a terminal a line is printed for each such part of the jobs,
+PAUSE = 900  # and of jobs that take long at the first end of one after as many seconds
 
 
 def show(logger, settings, told):
@@ -120,7 +121,7 @@ class Progress(logging.Handler):
         self.stream, self.told, self.clock = stream, told, clock
         self.terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         self.stages, self.jobs, self.signals, self.said = {}, {}, {}, set()
-        self.grouped = set()
+        self.grouped, self.printed = set(), 0.0
         self.began, self.total, self.done, self.failed, self.next = None, 0, 0, set(), 0
 
     def emit(self, record):
@@ -171,7 +172,8 @@ class Progress(logging.Handler):
 
     def _progress(self, record):
         self.total = record.total
-        if not self.terminal and self.done >= self.next and self.done < self.total:
+        due = self.done >= self.next or self.clock() - self.printed >= PAUSE
+        if not self.terminal and due and self.done < self.total:
             self.next = self.done + self.total / SHARE
             if text := self.line():
                 self._print(text)
@@ -248,6 +250,7 @@ class Progress(logging.Handler):
         return time.strftime("%H:%M:%S")
 
     def _print(self, text):
+        self.printed = self.clock()
         clear = "\r\033[K" if self.terminal else ""
         self.stream.write(f"{clear}{text}\n")
         self.stream.flush()
