@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import time
 from types import SimpleNamespace
 
@@ -91,18 +92,19 @@ def test_a_run_says_what_it_is_how_far_it_is_and_where_its_results_are():
     assert "Select jobs" not in run.text() and "Building" not in run.text()
 
 
-def test_a_thousand_jobs_are_few_lines_and_on_a_terminal_one_that_is_drawn_anew():
+def test_a_thousand_jobs_are_few_lines_and_on_a_terminal_one_that_is_drawn_anew(monkeypatch):
+    monkeypatch.setattr(os, "get_terminal_size", lambda number: os.terminal_size((30, 24)))
     for terminal in (False, True):
         run = Run(terminal)
-        if terminal:
-            run.stream.fileno = lambda: 2
+        run.stream.fileno = lambda: 2
         run.begin(cut_audio=600, fine_tune=300, embed=100)
         for job in range(1000):
             run.start(job, "cut_audio" if job < 600 else "fine_tune" if job < 900 else "embed")
             run.finish(job)
         lines = over(run).split("\n")
         assert 5 <= len(lines) <= (6 if terminal else 26)
-        assert ("\r" in run.text()) == terminal
+        drawn = [part.split("\n")[0] for part in run.text().split("\r\033[K")[1:]]
+        assert any(" 1 of 1000 jobs | c" in line and len(line) == 29 for line in drawn) == terminal
 
 
 def test_jobs_that_take_long_are_a_line_each_quarter_of_an_hour():
