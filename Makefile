@@ -15,7 +15,7 @@ PIP_FLAGS ?= --quiet --disable-pip-version-check
 BIN := .venv/bin
 
 demo: .venv/installed
-	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet reason
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 	@$(BIN)/python workflow/scripts/show_headline.py results/demo/demo
 
 test: .venv/installed

@@ -6,6 +6,7 @@ snakemake --cores 2 check                                                    loo
 snakemake --cores 2 contact_sheet                                            see whether the crops show who speaks
 snakemake --cores 2 download                                                 fetch the encoders, on a machine with network
 snakemake --cores 8 session3                                                 one fold alone, down to its tables
+snakemake status                                                             what runs now, and how far it is
 snakemake --cores 8 paper                                                    the paper's tables and figures, by number
 snakemake --cores 8 export                                                   the final system as one folder; docs/predict.md
 """
@@ -57,3 +58,9 @@ rule all:
         ["results/<corpus>/<run>/scene.html"] if outputs.compares_scenes(plan.protocols) else [],
         expand(rules.make_tables.output, protocol=plan.protocols),
         tables(f"results/{plan.corpus}/{plan.run}/tables", outputs.run_table_names(plan.protocols, plan.systems)),
+
+
+# Snakemake would ask for the lock, which the run that this asks about holds.
+if here and workflow.modifier.is_main_snakefile() and "status" in sys.argv[1:]:
+    print(status.describe(".snakemake", HEADING, stage_of))
+    sys.exit()

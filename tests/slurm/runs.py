@@ -63,7 +63,17 @@ def rule_of(job):
 def started(cluster, project, *arguments, configs=()):
     """Snakemake at work, with the slice's config and those in the project's files `configs`; it is ended with the block."""
     files = ["config/demo.yaml", "slice.yaml", *configs]
-    command = [sys.executable, "-c", SNAKEMAKE, "--workflow-profile", "profiles/slurm", "--configfile", *files, *HERE]
+    command = [
+        sys.executable,
+        "-c",
+        SNAKEMAKE,
+        "--workflow-profile",
+        "profiles/slurm",
+        "--configfile",
+        *files,
+        "-p",
+        *HERE,
+    ]
     process = subprocess.Popen(
         [*command, *arguments],
         cwd=project.folder,

@@ -69,11 +69,21 @@ class Project:
     def write_config(self, name, config):
         (self.folder / name).write_text(yaml.safe_dump(config), encoding="utf-8")
 
-    def snakemake(self, *arguments, configs=("config/demo.yaml", "slice.yaml"), environment=None):
-        """Run snakemake; the finished process, with both outputs together as `stdout`."""
+    def snakemake(self, *arguments, configs=("config/demo.yaml", "slice.yaml"), environment=None, told=False):
+        """Run snakemake; the finished process, with both outputs together as `stdout`. told: what a user sees, and not all that
+        Snakemake says."""
         environment = os.environ | (environment or {})
         files = ["--configfile", *configs] if configs else []
-        command = [sys.executable, "-m", "snakemake", *files, "--cores", "2", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            *files,
+            "--cores",
+            "2",
+            *([] if told else ["--printshellcmds"]),
+            *arguments,
+        ]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.run(command, cwd=self.folder, env=environment, **streams)
 
@@ -115,7 +125,8 @@ def finished(tmp_path_factory, worker_id, testrun_uid):
             project.write_config("slice.yaml", SLICE)
             for dialog in SLICE_DIALOGS:
                 write_dialog(project.folder / "release", dialog, seed=0)
-            done = project.snakemake("all", "paper")
+            done = project.snakemake("all", "paper", told=True)
             assert done.returncode == 0, done.stdout[-20_000:]
+            (project.folder / "terminal.txt").write_text(done.stdout, encoding="utf-8")
             project.folder.rename(shared)
     return Project.at(shared).copy(tmp_path_factory.mktemp("copy") / "project")

@@ -15,9 +15,9 @@ DIALOG = release_tree.DIALOGS[0]
 
 def refused(project, *arguments, configs=()):
     """The output of a run that must fail without a traceback."""
-    done = project.snakemake(*arguments, configs=configs)
+    done = project.snakemake(*arguments, configs=configs, told=True)
     assert done.returncode != 0
-    assert "Traceback" not in done.stdout, done.stdout
+    assert "Traceback" not in done.stdout and ".smk" not in done.stdout, done.stdout
     return done.stdout
 
 
@@ -104,7 +104,8 @@ def test_truncated_wav_and_avi_are_listed_together(project, tree):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     output = check(project)
     assert wav.name in output and avi.name in output and output.count("truncated") >= 2
-    assert "corpus.on_missing" in output and "small/logs/index_media.log" in output
+    assert "corpus.on_missing" in output and output.count("small/logs/index_media.log") == 1
+    assert "Failed: index_media\n  error: " in output and "Go on with:\n  snakemake --configfile tree.yaml" in output
     assert "index/media.parquet" not in left(project)
 
 
@@ -126,7 +127,10 @@ def test_number_read_as_text(project):
     text = (project.folder / "config/config.yaml").read_text()
     (project.folder / "config/config.yaml").write_text(text.replace("learning_rate: 2.0e-5", "learning_rate: 1e-5"))
     output = refused(project, "--dry-run")
-    assert "encoders.text.bert.learning_rate: YAML reads 1e-5 as text, not as a number; write 1.0e-5" in output
+    assert (
+        "encoders.text.bert.learning_rate: YAML reads 1e-5 as text, not as a number; write 1.0e-5 (config/config.yaml:"
+        in output
+    )
 
 
 def test_local_encoder_that_is_not_there(project, tree):

@@ -58,6 +58,15 @@ def with_setting(project, name, *keys, value, targets=()):
     return project.planned(*targets, configs=("config/demo.yaml", "slice.yaml", name))
 
 
+def test_a_whole_run_says_little_and_where_its_report_is(finished):
+    lines = (finished.folder / "terminal.txt").read_text(encoding="utf-8").splitlines()
+    assert 15 < len(lines) <= 50
+    assert any(line.startswith("emofuse, corpus tree, run slice: ") and "clips 24, " in line for line in lines)
+    assert re.fullmatch(r"Done: \d+ jobs in .* Results: results/tree/slice/report.html", lines[-2])
+    told = finished.snakemake("status").stdout
+    assert "jobs done, no run is going on" in told and "Traceback" not in told
+
+
 def test_nothing_to_do(finished):
     assert finished.planned() == {}
     assert finished.planned("paper") == {}

@@ -1,11 +1,13 @@
 """Read and check the config, and plan the run; what only Snakemake can do."""
 
 import os
+import shlex
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 
 # Relative, or all made of them would be made again once the project's folder has moved.
@@ -17,7 +19,8 @@ from emofuse import plan as planning
 from emofuse.configuration.choices import check
 from emofuse.configuration.encoders import ordered
 from emofuse.configuration.paths import require_plain_folder
-from emofuse.runtime import fingerprint as fingerprints, job
+from emofuse.configuration.places import placed
+from emofuse.runtime import fingerprint as fingerprints, job, progress, status
 from emofuse.runtime.disk import require_writable
 from emofuse.runtime.errors import EmofuseError
 from emofuse.splits import folds
@@ -31,14 +34,16 @@ if SILENT:
 
 @contextmanager
 def mistakes_as_messages():
-    """What the user can mend becomes Snakemake's plain error."""
+    """What the user can mend ends Snakemake with its message, and with the place in the config that it is about."""
     try:
         yield
         return
     except (EmofuseError, OSError) as error:
         message = f"{error.filename} cannot be used: {error.strerror}" if isinstance(error, OSError) else str(error)
+    message = placed(message, workflow.configfiles, workflow.config_settings.config)
     if SILENT:
         print(f"error: {message}", file=sys.stderr)
+    logger.addFilter(progress.Refusal(logger, message))
     raise WorkflowError(message)
 
 
@@ -73,6 +78,35 @@ wildcard_constraints:
 def fingerprint(*code):
     """Hash of the code that some results depend on: workflow/scripts/<code>.py and what it imports."""
     return [fingerprints.fingerprint(SCRIPTS / f"{path}.py") for path in code]
+
+
+def stage_of(rule):
+    """The stage of a rule: its file's name, but those that cut the clips of one kind of corpus lie with its index."""
+    file = Path(workflow.get_rule(rule).snakefile).stem
+    if file in ("iemocap", "listing"):
+        return "clips" if rule.startswith("cut_") else "corpus"
+    return file if file != "Snakefile" else None
+
+
+def aim():
+    """Where that lies which this run was to make: the report, or the folder of what was asked for."""
+    paths = [os.path.relpath(path) for job in workflow.dag.targetjobs for path in (job.output or job.input)]
+    page = f"results/{plan.corpus}/{plan.run}/report.html"
+    return page if page in paths else os.path.commonpath(paths or [page]) or os.path.dirname(page)
+
+
+HEADING = f"emofuse, corpus {plan.corpus}, run {plan.run}"
+if workflow.is_main_process and workflow.modifier.is_main_snakefile():
+    progress.show(
+        logger,
+        workflow.output_settings,
+        progress.Told(
+            heading=HEADING,
+            again=shlex.join(["snakemake", *sys.argv[1:]]),
+            stage_of=stage_of,
+            results=aim,
+        ),
+    )
 
 
 onstart:

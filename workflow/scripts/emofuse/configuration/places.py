@@ -1,0 +1,59 @@
+"""Finds the file and the line in which a key of the config stands, for messages about it."""
+
+import os
+import re
+from pathlib import Path
+
+import yaml
+
+# A line of a message that begins with a key: 'corpus.root: ...', '  top level: unknown key 'x' ...'.
+KEY = re.compile(r"^ *(?P<key>top level|[\w-]+(?:\.[\w-]+)*): (?:unknown key '(?P<unknown>[^']+)')?")
+COMMAND_LINE = "--config"
+
+
+def placed(message, files, given):
+    """The message, with ' (file:line)' behind each line that begins with a key that stands in one of the config's files.
+
+    files: those that the config was read from, each layered over those before. given: what --config says, a nested dict.
+    Of a key that stands nowhere, a default, it is the place of the section that it would be in.
+    """
+    places = {}
+    for path in files:
+        places |= _places_of(path)
+    places |= dict.fromkeys(_keys(given), COMMAND_LINE)
+    return "\n".join(_with_place(line, places) for line in message.split("\n"))
+
+
+def _with_place(line, places):
+    match = KEY.match(line)
+    if not match:
+        return line
+    names = () if match["key"] == "top level" else tuple(match["key"].split("."))
+    names += (match["unknown"],) if match["unknown"] else ()
+    while names and names not in places:
+        names = names[:-1]
+    return f"{line} ({places[names]})" if names else line
+
+
+def _places_of(path):
+    """{keys from the top: 'path:line'} of a YAML (or JSON) file; empty where it cannot be read, which others tell."""
+    try:
+        root = yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, OSError):
+        return {}
+    shown, places, nodes = min(str(path), os.path.relpath(path), key=len), {}, [((), root)]
+    while nodes:
+        names, node = nodes.pop()
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode):
+                places[(*names, key.value)] = f"{shown}:{key.start_mark.line + 1}"
+                nodes.append(((*names, key.value), value))
+    return places
+
+
+def _keys(given):
+    """All keys of a nested dict, each as a tuple from the top."""
+    for name, value in given.items():
+        yield (str(name),)
+        if isinstance(value, dict):
+            yield from ((str(name), *rest) for rest in _keys(value))
