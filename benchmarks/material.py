@@ -91,7 +91,7 @@ def _write_mp4(path, frames, small):
     import av
 
     from emofuse.clips.small import encode
-    from emofuse.clips.video import X264
+    from emofuse.clips.encoding import X264
 
     if small:
         path.write_bytes(encode(generated_frames(path, range(frames)), SMALL))
