@@ -90,8 +90,8 @@ def _write_mp4(path, frames, small):
     """A clip of `frames` pictures, as the workflow writes it."""
     import av
 
-    from emofuse.clips.small import encode
     from emofuse.clips.encoding import X264
+    from emofuse.clips.small import encode
 
     if small:
         path.write_bytes(encode(generated_frames(path, range(frames)), SMALL))
