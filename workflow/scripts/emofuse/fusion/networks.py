@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from scipy.special import logsumexp
+from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
