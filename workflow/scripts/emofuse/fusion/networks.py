@@ -1,12 +1,13 @@
 """Trains a small network on the turns of a split: its epochs, the best of them by the validation part, several times over."""
 
 import copy
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
 import torch
 from scipy.special import logsumexp
-from sklearn.utils.parallel import Parallel, delayed
 from torch import nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
@@ -56,14 +57,18 @@ def train(task, network, batching):
     """
     task.turns.require_apart(task.learned)
     batches = batching(task.turns, task.learned)
-    make, light = _Maker(network, task.turns.widths, batches.classes), replace(task, turns=None)
-    each = [(settings, member) for settings in task.candidates for member in range(settings["members"])]
-    # A second thread for one network of this size brings nothing: they are trained side by side, by processes of their own, for
-    # dropout draws from a generator that threads would share.
-    side_by_side = Parallel(n_jobs=min(task.threads, len(each)), return_as="generator")
-    found = side_by_side(delayed(_member)(make, batches, light, *of) for of in each)
-    made = list(tqdm(found, "train", len(each), unit="network"))
-    trained = []
+
+    def member(settings, number):
+        torch.set_num_threads(1)  # and so no result depends on how many are trained side by side
+        torch.use_deterministic_algorithms(True)
+        seed = np.random.SeedSequence([task.seed, number]).generate_state(1)[0]
+        torch.manual_seed(int(seed))
+        made = network(task.turns.widths, batches.classes, settings)
+        epochs = task.like["epochs"][number] if task.like else None
+        return made, *fit(made, batches, task, settings, np.random.default_rng(seed), epochs)
+
+    each = [(settings, number) for settings in task.candidates for number in range(settings["members"])]
+    made, trained = list(tqdm(_side_by_side(member, each, task.threads), "train", len(each), unit="network")), []
     for settings in task.candidates:
         own, made = made[: settings["members"]], made[settings["members"] :]
         networks, epochs, losses = map(list, zip(*own, strict=True))
@@ -72,27 +77,28 @@ def train(task, network, batching):
     return trained
 
 
-@dataclass(frozen=True)
-class _Maker:
-    """Makes a network of some settings."""
-
-    network: type
-    widths: dict
-    classes: int
-
-    def __call__(self, settings):
-        return self.network(self.widths, self.classes, settings)
+_calls = []  # what the processes that are forked are to call: with all that it knows it is theirs already, and copied by none
 
 
-def _member(make, batches, task, settings, member):
-    """(network, the epoch that was kept, losses) of one of several that differ by their seeds."""
-    torch.set_num_threads(1)  # and so no result depends on how many are trained side by side
-    torch.use_deterministic_algorithms(True)
-    seed = np.random.SeedSequence([task.seed, member]).generate_state(1)[0]
-    torch.manual_seed(int(seed))
-    made = make(settings)
-    epochs = task.like["epochs"][member] if task.like else None
-    return made, *fit(made, batches, task, settings, np.random.default_rng(seed), epochs)
+def _side_by_side(function, arguments, processes):
+    """Yield function(*of) of each of the arguments, in their order, so many at a time.
+
+    In processes, for dropout draws from a generator that threads would share. A second thread for one network of this size
+    brings nothing.
+    """
+    if min(processes, len(arguments)) == 1:
+        yield from (function(*of) for of in arguments)
+        return
+    _calls.append(function)
+    try:
+        with ProcessPoolExecutor(min(processes, len(arguments)), mp_context=get_context("fork")) as pool:
+            yield from pool.map(_call, arguments)
+    finally:
+        _calls.pop()
+
+
+def _call(arguments):
+    return _calls[-1](*arguments)
 
 
 def fit(network, batches, task, settings, rng, epochs=None):
