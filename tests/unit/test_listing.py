@@ -71,6 +71,13 @@ def test_index_of_whole_files_and_spans(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("with_part", [0, 1])
+def test_parts_of_some_turns_alone_are_refused(tmp_path, with_part):
+    listed = rows(part=lambda s, t: "train" if (s == 0 and t == 0) == with_part else None)
+    with pytest.raises(EmofuseError, match="some turns of the corpus have a part"):
+        index_turns(Listing(tmp_path, listed), FOLDS, "error", tmp_path / "t.parquet", tmp_path / "p.tsv")
+
+
 def test_a_job_depends_on_its_own_turns_and_files_alone(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.wav").write_bytes(wav_bytes(np.zeros(100, np.int16)))

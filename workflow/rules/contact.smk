@@ -5,21 +5,26 @@ Nothing else waits for it: a target of its own, `snakemake contact_sheet`.
 
 import hashlib
 import json
+from functools import cache
 
 from emofuse.corpora import sheet
 
 
+@cache
+def chosen_turns():
+    """`sheet.chosen` of the corpus, once for the jobs of all units, and only in a run that makes the sheet."""
+    return sheet.chosen(plan.listing.rows)
+
+
 def chosen_digest(wildcards):
     """A hash of which turns of a unit the sheet counts, on which cards, and shows."""
+    cards, shown = chosen_turns()
     turns = [row.turn_id for row in plan.listing.by_unit[wildcards.dialog]]
-    facts = [[turn, CARDS[turn], turn in SHOWN] for turn in turns if turn in CARDS]
+    facts = [[turn, cards[turn], turn in shown] for turn in turns if turn in cards]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 if plan.listing:
-
-    with mistakes_as_messages():
-        CARDS, SHOWN = sheet.chosen(plan.listing.rows)
 
     rule watch_dialog:
         output:

@@ -57,7 +57,7 @@ class Plan:
     @property
     def sessions(self):
         """Numbers, ascending: those of the sessions, of another corpus than IEMOCAP those of the groups it is dealt to."""
-        return sorted(self.config["corpus"]["sessions"])
+        return meaning.sessions(self.config)
 
     @property
     def seeds(self):

@@ -38,6 +38,14 @@ def damage_of(path, error):
     return "unreadable", f"{path} cannot be read ({error.strerror})"
 
 
+def lost(path, error, damages):
+    """`damage_of` a source; it is added to `damages` unless nothing is wrong but that it lacks the track, as a turn may."""
+    damage = damage_of(path, error)
+    if not isinstance(error, MediaError) or error.status != "missing":
+        damages.append(damage)
+    return damage
+
+
 def refuse(damages, on_missing):
     if damages and on_missing == "error":
         raise EmofuseError(

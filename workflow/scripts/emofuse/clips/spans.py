@@ -10,7 +10,7 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
-from emofuse.clips.cutting import damage_of, manifest_row, prepare, refuse, save
+from emofuse.clips.cutting import lost, manifest_row, prepare, refuse, save
 from emofuse.clips.encoding import Encoder
 from emofuse.clips.files import COLUMNS, SUFFIXES
 from emofuse.corpora.row_words import words_of
@@ -109,9 +109,7 @@ def _cut(sources, absent, base, cut, where, manifest_path, on_missing):
         try:
             made += cut(path, of_file)
         except (OSError, MediaError) as error:
-            damage = damage_of(path, error)
-            if not isinstance(error, MediaError) or error.status != "missing":
-                damages.append(damage)
+            damage = lost(path, error, damages)
             for row in of_file:
                 (Path(out_dir) / f"{row.turn_id}{SUFFIXES[modality]}").unlink(missing_ok=True)
             made += [manifest_row(row, *damage) for row in of_file]

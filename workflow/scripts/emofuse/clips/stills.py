@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from emofuse.clips.cutting import damage_of, refuse
+from emofuse.clips.cutting import lost, refuse
 from emofuse.corpora.sheet import chosen
 from emofuse.media.containers import seconds_of
 from emofuse.media.picture import shown
@@ -53,9 +53,7 @@ def watch_rows(listing, unit, out_path, on_missing):
         try:
             stills |= _stills(path, of_file)
         except (OSError, MediaError) as error:
-            damage = damage_of(path, error)
-            if not isinstance(error, MediaError) or error.status != "missing":
-                damages.append(damage)
+            damage = lost(path, error, damages)
             notes |= {row.turn_id: damage[1] for row in of_file}
     refuse(damages, on_missing)
     table = [

@@ -11,6 +11,7 @@ from emofuse.configuration.meaning import (
     is_path,
     labels,
     leaks,
+    sessions,
     train_vectors,
 )
 from emofuse.configuration.named import named_problems
@@ -68,7 +69,7 @@ def check_choices(config):
 
 
 def _corpus_problems(config):
-    """What does not go with the kind of corpus; the numbers of another corpus's groups take the place of sessions."""
+    """What does not go with the kind of corpus."""
     corpus, kind = config["corpus"], config["corpus"]["kind"]
     wrong = [name for name in config["protocols"] if listed(name) == (kind == IEMOCAP)]
     known = [name for name in PROTOCOLS if listed(name) != (kind == IEMOCAP)]
@@ -80,7 +81,6 @@ def _corpus_problems(config):
             for label in raw
             if label not in LABELS
         ]
-    corpus["sessions"] = list(range(1, corpus["folds"]["number"] + 1))
     if isinstance(config["classes"], str):
         problems.append(f"classes: '{config['classes']}' is of IEMOCAP; write each class with its raw labels")
     if config["subset"] != "all":
@@ -97,17 +97,17 @@ def _corpus_problems(config):
 
 def _session_problems(config):
     """What names a session that is not there, or needs more of them."""
-    sessions, selection = config["corpus"]["sessions"], config["selection"]
+    there, selection = sessions(config), config["selection"]
     problems = []
-    if config["figure_fold"] not in sessions:
+    if config["figure_fold"] not in there:
         problems.append(f"figure_fold: session {config['figure_fold']} is not in corpus.sessions")
-    if selection and selection["fold"] not in sessions:
+    if selection and selection["fold"] not in there:
         problems.append(
             f"selection.fold: session {selection['fold']} is not in corpus.sessions; name one, or set selection: null"
         )
-    if len(sessions) < 3 and config["validation"]["rule"] == "previous_session":
+    if len(there) < 3 and config["validation"]["rule"] == "previous_session":
         problems.append("corpus.sessions: the rule previous_session needs at least three sessions (train, val, test)")
-    elif len(sessions) < 3 and selection:
+    elif len(there) < 3 and selection:
         problems.append("corpus.sessions: the selection needs at least three sessions (train, val, test)")
     return problems
 

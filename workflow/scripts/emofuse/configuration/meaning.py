@@ -1,6 +1,7 @@
 """What the keys of a checked config mean: its classes, its encoders, what it chooses on test turns."""
 
 from emofuse.corpora.class_sets import CLASS_SETS
+from emofuse.corpora.listing import IEMOCAP
 
 LEAKS = {
     "encoder_on_test": "the encoder of a modality is chosen on the test part of the selection fold, which is also tested on",
@@ -14,6 +15,12 @@ def classes(config):
     named = config["classes"]
     spelt = CLASS_SETS[named] if isinstance(named, str) else named
     return {name: sorted(labels) for name, labels in sorted(spelt.items())}
+
+
+def sessions(config):
+    """The numbers of the sessions, ascending; of another corpus than IEMOCAP of the groups that it is dealt to."""
+    corpus = config["corpus"]
+    return sorted(corpus["sessions"]) if corpus["kind"] == IEMOCAP else list(range(1, corpus["folds"]["number"] + 1))
 
 
 def class_set(config):

@@ -37,18 +37,30 @@ def _with_place(line, places):
 
 def _places_of(path):
     """{keys from the top: 'path:line'} of a YAML (or JSON) file; empty where it cannot be read, which others tell."""
+    shown = min(str(path), os.path.relpath(path), key=len)
+    return {
+        (*names, key.value): f"{shown}:{key.start_mark.line + 1}"
+        for names, keys in sections(path)
+        for key in keys
+        if isinstance(key, yaml.ScalarNode) and None not in names
+    }
+
+
+def sections(path):
+    """Yield (its keys from the top, the YAML nodes of its own keys) of each section of a YAML (or JSON) file; among the keys
+    from the top None stands for what has no name, an item of a list. Nothing of a file that cannot be read, which others tell.
+    """
     try:
-        root = yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)
+        nodes = [((), yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader))]
     except (yaml.YAMLError, UnicodeDecodeError, OSError):
-        return {}
-    shown, places, nodes = min(str(path), os.path.relpath(path), key=len), {}, [((), root)]
+        return
     while nodes:
         names, node = nodes.pop()
-        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
-            if isinstance(key, yaml.ScalarNode):
-                places[(*names, key.value)] = f"{shown}:{key.start_mark.line + 1}"
-                nodes.append(((*names, key.value), value))
-    return places
+        if isinstance(node, yaml.SequenceNode):
+            nodes += [((*names, None), item) for item in node.value]
+        elif isinstance(node, yaml.MappingNode):
+            yield names, [key for key, _ in node.value]
+            nodes += [((*names, getattr(key, "value", None)), value) for key, value in node.value]
 
 
 def _keys(given):

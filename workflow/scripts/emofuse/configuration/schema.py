@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from emofuse.configuration.places import sections
 from emofuse.runtime import kinds
 from emofuse.runtime.errors import EmofuseError, listing
 
@@ -120,23 +121,14 @@ def refuse_repeated_keys(paths):
     """Raise EmofuseError for each key that stands twice in one section of a config file: YAML forgets the first in silence."""
     problems = []
     for path in paths:
-        try:
-            nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
-        except (yaml.YAMLError, UnicodeDecodeError, OSError):  # Snakemake has read it from where it was started
-            continue
-        while nodes:
-            node = nodes.pop()
-            if isinstance(node, yaml.SequenceNode):
-                nodes += node.value
-            elif isinstance(node, yaml.MappingNode):
-                lines = {}
-                for key, value in node.value:
-                    line = key.start_mark.line + 1
-                    name = key.value if isinstance(key, yaml.ScalarNode) else line
-                    if name in lines:
-                        problems.append(f"{path}:{line}: the key '{name}' stands in line {lines[name]} already")
-                    lines[name] = line
-                    nodes.append(value)
+        for _, keys in sections(path):
+            lines = {}
+            for key in keys:
+                line = key.start_mark.line + 1
+                name = key.value if isinstance(key, yaml.ScalarNode) else line
+                if name in lines:
+                    problems.append(f"{path}:{line}: the key '{name}' stands in line {lines[name]} already")
+                lines[name] = line
     if problems:
         raise EmofuseError("a config file says one thing twice:\n" + listing(sorted(problems)))
 

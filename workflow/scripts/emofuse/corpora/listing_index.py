@@ -28,7 +28,7 @@ def index_turns(listing, folds, on_missing, turns_path, problems_path):
     problems = Problems(listing.base)
     for problem in listing.problems:
         problems.add(*problem)
-    if listing.rows and bool(listing.rows[0].part) != all(row.part for row in listing.rows):
+    if len({bool(row.part) for row in listing.rows}) > 1:
         raise EmofuseError("some turns of the corpus have a part (train, val, test) and some none")
     numbers = deal(listing.rows, folds)
     ends, rows = Counter(), []

@@ -81,11 +81,16 @@ def pool(folds):
     )
 
 
+def clusters(facts):
+    """What intervals and tests draw, of the turns of some splits' rows: 'dialogs', or 'speakers', which stand in for them where
+    a corpus has none."""
+    return "speakers" if (facts["dialog"] == facts["speaker"]).all() else "dialogs"
+
+
 def strata(facts):
     """(n,) int: within which dialogs are drawn, the session of each turn (rows of the splits).
 
-    Where a corpus has no dialogs, whole speakers stand in for them, and all are drawn together: two speakers of a fold say
-    little about how speakers differ.
+    Speakers are drawn all together: two of a fold say little about how speakers differ.
     """
     sessions = facts["session"].to_numpy()
-    return np.zeros_like(sessions) if (facts["dialog"] == facts["speaker"]).all() else sessions
+    return sessions if clusters(facts) == "dialogs" else np.zeros_like(sessions)

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 from emofuse.evaluation import statistics
-from emofuse.evaluation.folds import strata
+from emofuse.evaluation.folds import clusters, strata
 from emofuse.evaluation.predictions import read_splits
 from emofuse.prediction.learning import stored_answers
 from emofuse.prediction.system import KEPT
@@ -42,7 +42,7 @@ def write_card(path, run, record, stored, split, evaluation):
         record=record,
         stored=stored,
         tested=len(turns),
-        clusters="speakers" if (tested["dialog"] == tested["speaker"]).all() else "dialogs",
+        clusters=clusters(tested),
         rows=[(title, own[name], pooled.loc[name].to_dict()) for name, title in TITLES.items()],
         protocol=protocol_title(record["protocol"]),
         fold=split_title(record["fold"]),

@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from emofuse.fusion.alignment import matrix
-from emofuse.fusion.ensemble import Method
 from emofuse.prediction import encoders, system
 from emofuse.prediction.card import write_card
 from emofuse.prediction.choice import best_other, find, require_exportable, system_of
@@ -68,8 +67,7 @@ def export(wanted, run, fold, method, output):
     known = (stores, records, method.train_vectors)
     require_exportable(stored, *known, lambda: best_other(fold.predictions, split, *known))
     chosen, facts = system_of(stored), stored.facts
-    used = Method(chosen.classifier, facts["settings"], method.early, method.train_vectors, method.seed, method.threads)
-    final, keep_classifier, speaks = learn(stored, chosen, fold.source, fold.refit, used)
+    final, keep_classifier, speaks = learn(stored, chosen, fold.source, fold.refit, method)
     with whole_folder(output) as folder:
         system.save(final, keep_classifier, system_folder(folder))
         kept = {}

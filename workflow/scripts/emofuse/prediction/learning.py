@@ -1,7 +1,7 @@
 """Trains the final system of a fold again from the run's stored vectors, and holds what it says against what the run stored."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,7 @@ from emofuse.fusion import learning
 from emofuse.fusion.alignment import temperatures
 from emofuse.fusion.classification import learned_from, read_sources
 from emofuse.fusion.distances import Distances
-from emofuse.fusion.ensemble import Method, blocks_of
+from emofuse.fusion.ensemble import blocks_of
 from emofuse.fusion.systems import COMBINED
 from emofuse.fusion.train_vectors import tasks
 from emofuse.fusion.vectors import Lesson
@@ -65,11 +65,11 @@ def learn(stored, system, source, refit, method):
     """(FinalSystem, function that writes its classifier into a folder, Aligned of the encoders that speak of test turns).
 
     stored: a Stored of the system. source, refit: `classification.Source` of the split's encoders, and None or of those that
-    were trained anew. method: an `ensemble.Method` of its classifier. What is fitted is fitted as for the test turns, with
-    the settings that were chosen; no label of a test turn takes part.
+    were trained anew. method: an `ensemble.Method`, of which classifier and settings are not looked at. What is fitted is
+    fitted as for the test turns, with the settings that were chosen; no label of a test turn takes part.
     """
     settings = stored.facts["settings"]
-    method = Method(method.classifier, settings, method.early, method.train_vectors, method.seed, method.threads)
+    method = replace(method, classifier=system.classifier, settings=settings)
     data, anew, _ = read_sources(source, refit, (), method, ())
     speaks, kind = anew or data, learned_from(system, data.stores, method.train_vectors)
     learned = speaks.parts == ("val" if kind == "validation" else "train")
