@@ -1,6 +1,7 @@
 """Killed jobs, a killed Snakemake, full and read-only disks, damaged files: plain words, nothing lost, the same results."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -84,6 +85,12 @@ def begun_at_once():
     return True
 
 
+def whole_json(path):
+    """Whether a JSON file is written to its end: it stands under its name, empty, a moment before."""
+    with suppress(ValueError, FileNotFoundError):
+        return bool(json.loads(path.read_text()))
+
+
 def kill(project, who, log, begun, *targets):
     """Run; SIGKILL the job with this log, or Snakemake itself, as soon as `begun()`; then unlock: the output."""
     with ThreadPoolExecutor(1) as pool:
@@ -130,7 +137,7 @@ def test_killed_and_started_again_it_ends_the_same(finished, tmp_path, who):
 
     shutil.rmtree(folder / ENCODER)
     state = folder / RUN / "resume/text/bert/session2/seed0"
-    kill(project, who, LOG, lambda: list(state.glob("*/checkpoint-*/trainer_state.json")), *FOLD)
+    kill(project, who, LOG, lambda: any(map(whole_json, state.glob("*/checkpoint-*/trainer_state.json"))), *FOLD)
     assert not list((folder / ENCODER).rglob("*.safetensors")) and made(project).items() < expected.items()
 
     output = kill(project, who, f"{RUN}/logs/embed/text/bert/session2/seed0.log", begun_at_once, *FOLD)
