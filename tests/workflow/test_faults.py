@@ -114,37 +114,39 @@ def kill(project, who, log, begun, *targets):
     return done.stdout
 
 
-@pytest.mark.parametrize("who", ["job", "snakemake"])
-def test_killed_and_started_again_it_ends_the_same(finished, tmp_path, who):
+def test_killed_and_started_again_it_ends_the_same(finished, tmp_path):
+    """Where a job writes one file, where it writes many, and where it leaves a state to go on from."""
     project, expected = finished.copy(tmp_path / "project"), made(finished)
     folder = project.folder
 
     (folder / REPORT).unlink()
-    kill(project, who, f"{RUN}/logs/make_report.log", begun_at_once, REPORT)
+    kill(project, "job", f"{RUN}/logs/make_report.log", begun_at_once, REPORT)
     assert not (folder / REPORT).exists()
     assert jobs(run(project, "--", REPORT)) == ["make_report"]
     assert made(project) == expected
 
     (folder / MEDIA).unlink()
-    kill(project, who, "results/tree/logs/index_media.log", begun_at_once, MEDIA)
+    kill(project, "snakemake", "results/tree/logs/index_media.log", begun_at_once, MEDIA)
     assert not (folder / MEDIA).exists() and made(project).items() < expected.items()
     (folder / MANIFEST).unlink()
     log = f"results/tree/logs/cut_video/{DIALOG}.log"
-    kill(project, who, log, lambda: len(list((folder / CLIPS / DIALOG).glob("[!.]*.mp4"))) > 2, MANIFEST)
+    kill(project, "job", log, lambda: len(list((folder / CLIPS / DIALOG).glob("[!.]*.mp4"))) > 2, MANIFEST)
     assert not (folder / MANIFEST).exists() and made(project).items() < expected.items()
     assert sorted(jobs(run(project, "--", MEDIA, MANIFEST))) == ["cut_video", "index_media"]
     assert made(project) == expected and not list((folder / CLIPS).rglob("*.partial"))
 
     shutil.rmtree(folder / ENCODER)
     state = folder / RUN / "resume/text/bert/session2/seed0"
-    kill(project, who, LOG, lambda: any(map(whole_json, state.glob("*/checkpoint-*/trainer_state.json"))), *FOLD)
+    kill(
+        project, "snakemake", LOG, lambda: any(map(whole_json, state.glob("*/checkpoint-*/trainer_state.json"))), *FOLD
+    )
     assert not list((folder / ENCODER).rglob("*.safetensors")) and made(project).items() < expected.items()
 
-    output = kill(project, who, f"{RUN}/logs/embed/text/bert/session2/seed0.log", begun_at_once, *FOLD)
+    output = kill(project, "job", f"{RUN}/logs/embed/text/bert/session2/seed0.log", begun_at_once, *FOLD)
     assert not (folder / STORE).exists() and made(project).items() < expected.items()
 
     log = f"{RUN}/logs/classify/mlp/session2/seed0.log"
-    output += kill(project, who, log, begun_at_once, *FOLD)
+    output += kill(project, "snakemake", log, begun_at_once, *FOLD)
     assert "resuming from" in (folder / LOG).read_text() and made(project).items() < expected.items()
     over = set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output))
     assert {"fine_tune", "embed"} <= over and not (folder / MLP).exists()

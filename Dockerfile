@@ -1,0 +1,15 @@
+# docs/container.md says how it is used. The torch of the pins brings its own CUDA; the host needs NVIDIA's container toolkit.
+FROM debian:bookworm-slim
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates make python3.11 python3.11-venv \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /emofuse
+COPY Makefile ./
+COPY envs/requirements.lock envs/
+RUN make .venv/installed PIP_FLAGS="--quiet --no-cache-dir --disable-pip-version-check"
+COPY . .
+# Any user may run it (docker run --user): caches go where all may write.
+ENV PATH=/emofuse/.venv/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+# Results and records lie in the folder that is mounted here, not in the image.
+WORKDIR /work
+ENTRYPOINT ["snakemake", "--snakefile", "/emofuse/Snakefile"]
