@@ -61,6 +61,8 @@ def _test_rows(path, picks, classes):
     table = read_parquet(path, columns=["system", "turn_id", "part", "truth", "prediction", *columns])
     asked = pc.and_(pc.is_in(table["system"], pa.array(names)), pc.equal(table["part"], "test"))
     rows = table.filter(asked).to_pandas()
+    if rows.empty:
+        return rows
 
     def values(kind, column):
         """Of each row the value of the class that `column` names."""

@@ -1,4 +1,4 @@
-"""Lays out the turns on which the final system is most surely wrong, on a page of its own: it shows the corpus' words and clips."""
+"""Lays out the surest errors of the final system, on a page of its own, for it shows the corpus' words and clips."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,9 @@ def write_errors(page, run, errors, corpus, seeds):
     """
     ids = errors.index.get_level_values("turn_id")
     turns = read_parquet(corpus.turns, ["turn_id", "speaker"]).to_pandas().set_index("turn_id")["speaker"]
-    words = read_parquet(corpus.words).to_pandas().set_index("turn_id")["text"] if corpus.words else pd.Series(dtype=str)
+    words = (
+        read_parquet(corpus.words).to_pandas().set_index("turn_id")["text"] if corpus.words else pd.Series(dtype=str)
+    )
     shares = read_shares(corpus.votes, run.facts["classes"])
     shares = shares[shares.index.get_level_values("turn_id").isin(ids)]
     agree, votes = agreement(shares).to_dict(), shares.groupby(level="turn_id").sum()

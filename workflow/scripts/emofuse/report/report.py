@@ -1,4 +1,4 @@
-"""Renders a run as one HTML file that needs no network: the answer in short, protocol card, results, figures, data problems, cost, versions."""
+"""Renders a run as one HTML file that needs no network: what it found, how, on what, and how far to trust it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -161,7 +161,10 @@ def _words(final):
     words = final[final["grouping"] == "words"].set_index("group")["wa"]
     if not {"seen", "unseen"} <= set(words.index):
         return None
-    said = f"is {words['seen']:.1f} % on turns whose words are also those of a training turn, {words['unseen']:.1f} % on the others."
+    said = (
+        f"is {words['seen']:.1f} % on turns whose words are also those of a training turn, {words['unseen']:.1f} % on the"
+        " others."
+    )
     return Caution("Words", f"WA of the final system {said}", f"Its WA {said}", abs(words["seen"] - words["unseen"]))
 
 
@@ -206,4 +209,3 @@ def _vectors(train_vectors, findings):
         "vectors separate the classes better than those of unseen turns, so the classifiers train on too easy "
         "a task.",
     )
-

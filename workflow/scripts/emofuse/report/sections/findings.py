@@ -34,7 +34,8 @@ def find(sources):
 
 def find_single(order, final, sources):
     """The single modality that the final system is compared with: title, wa, ua, over (points that the final system has
-    more), low, high (its 95 % interval), p (of the paired test, Holm), holds, folds_ahead (of the final system), same (whether it is the final one everywhere).
+    more), low, high (its 95 % interval), p (of the paired test, Holm), holds, folds_ahead (of the final system), same (whether
+    it is the final one everywhere).
 
     It is the one that each fold would choose on validation; without a validation part the best one on test.
     """

@@ -26,7 +26,7 @@ def short(findings, cautions, annotators, left_out, cells, scene):
     lines.append(
         (
             "Taken for another",
-            f"The most frequent mistake: {_lowered(most_confused(cells)['says'])}",
+            f"Its largest confusion: {_lowered(most_confused(cells)['says'])}",
             [("all that it takes for what", "#confusions"), ("the surest errors, to hear and see", "errors.html")],
         )
     )

@@ -103,12 +103,12 @@ function pointable(table) {
   });
   for (const of of told.children) of.hidden = true;
   told.setAttribute("aria-live", "polite");
-  for (const hint of document.querySelectorAll(".hint")) hint.hidden = false;
 }
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("table.sortable").forEach(sortable);
   document.querySelectorAll("table.confusion").forEach(pointable);
+  for (const hint of document.querySelectorAll(".hint")) hint.hidden = false;
 });
 
 // Paper cannot be unfolded.
