@@ -8,7 +8,7 @@ from emofuse.report.sections.findings import listed
 from emofuse.report.systems import ranked
 
 # title, text: as the section shows it. lead: the same in short, for the top of the report, '' where it has no number. points:
-# how many points of WA it is about.
+# how many points of WA it may flatter by.
 Caution = namedtuple("Caution", "title text lead points", defaults=("", 0.0))
 
 
@@ -165,7 +165,7 @@ def _words(final):
         f"is {words['seen']:.1f} % on turns whose words are also those of a training turn, {words['unseen']:.1f} % on the"
         " others."
     )
-    return Caution("Words", f"WA of the final system {said}", f"Its WA {said}", abs(words["seen"] - words["unseen"]))
+    return Caution("Words", f"WA of the final system {said}", f"Its WA {said}", words["seen"] - words["unseen"])
 
 
 def _choice(final_system, findings):

@@ -31,7 +31,7 @@ def short(findings, cautions, annotators, left_out, cells, scene):
         )
     )
     # The sort is stable: those of equal weight stay in the order of the section.
-    worst = sorted((c for c in cautions if c.lead and c.title not in SCENES), key=lambda c: -c.points)[:CAUTIONS]
+    worst = sorted((c for c in cautions if c.points > 0), key=lambda c: -c.points)[:CAUTIONS]
     scenes = [c for c in cautions if c.title in SCENES]
     lines += [(f"Distrust: {_lowered(c.title)}", c.lead, [("how far to trust it", "#trust")]) for c in worst]
     page = [("what the scene is worth", "scene.html")] if scene else []
