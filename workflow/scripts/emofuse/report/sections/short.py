@@ -23,13 +23,7 @@ def short(findings, cautions, annotators, left_out, cells, scene):
             [("all kinds of systems", "#results")],
         )
     )
-    lines.append(
-        (
-            "Taken for another",
-            f"Its largest confusion: {_lowered(most_confused(cells)['says'])}",
-            [("all that it takes for what", "#confusions"), ("the surest errors, to hear and see", "errors.html")],
-        )
-    )
+    lines.append(_confused(most_confused(cells)))
     # The sort is stable: those of equal weight stay in the order of the section.
     worst = sorted((c for c in cautions if c.points > 0), key=lambda c: -c.points)[:CAUTIONS]
     scenes = [c for c in cautions if c.title in SCENES]
@@ -70,6 +64,14 @@ def _single(findings):
         f"The best single modality {how} is {single['title']}: {single['wa']:.1f} % WA, {single['ua']:.1f} % UA.",
         [("all kinds of systems", "#results")],
     )
+
+
+def _confused(cell):
+    title, matrix = "Taken for another", ("all that it takes for what", "#confusions")
+    if not cell["share"]:
+        return title, "Nothing: the final system is right on every test turn.", [matrix]
+    said = f"Its largest confusion: {_lowered(cell['says'])}"
+    return title, said, [matrix, ("the surest errors, to hear and see", "errors.html")]
 
 
 def _left_out(left_out):
