@@ -2,11 +2,12 @@
 # make test: set up, run the tests.
 # make test-slow: set up, train and embed with each architecture at full size (no weights are downloaded).
 # make test-slurm: set up, run a slice of the demo on a SLURM of one node; as root on Debian or Ubuntu it installs SLURM where it is missing.
+# make test-browser: set up, try the pages in a headless Chromium; as root on Debian it installs that where it is missing.
 # make lint: check the style of Python and Snakemake files, and that the rooms of the package import only what lies below them.
 # make config-docs: make the tables of config/README.md and docs/outputs.md anew, after a change of workflow/schemas/ or config/config.yaml.
 # make docs: make the documentation site, site/index.html, with an environment of its own (.venv-docs).
 # Needs Python 3.11; everything else goes into .venv.
-.PHONY: demo test test-slow test-slurm lint config-docs docs
+.PHONY: demo test test-slow test-slurm test-browser lint config-docs docs
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.11
@@ -27,6 +28,10 @@ test-slow: .venv/installed
 test-slurm: .venv/installed
 	sh tests/slurm/install.sh
 	$(BIN)/python -m pytest -m slurm --durations 0 tests/slurm
+
+test-browser: .venv/installed
+	sh tests/browser/install.sh
+	$(BIN)/python -m pytest -m browser --durations 3 tests/browser
 
 lint: .venv/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules

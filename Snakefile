@@ -50,6 +50,7 @@ rule all:
     default_target: True
     input:
         "results/<corpus>/<run>/report.html",
+        "results/<corpus>/<run>/errors.html",
         # All that was made on the way, or Snakemake would not miss a deleted clip or model as long as there is a report.
         plan.all_manifests,
         [models(modality) for modality in plan.modalities],

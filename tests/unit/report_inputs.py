@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from report_errors import write_corpus, write_predictions
 from report_evaluation import write_assessment, write_scenes, write_scores
 from report_run import CLASSES, ENCODERS, LABELS, NASTY, SKILL, Inputs, all_systems, fused
 
@@ -50,7 +51,6 @@ def make_inputs(
     rng = np.random.default_rng(7)
     turns = _kept(_turns(rng, turns_per_session))
     write_parquet(made.turns, pa.table(turns.table))
-    _problems(made.problems)
     seen = rng.random(len(turns.ids)) < 0.4
     everything = all_systems(modalities, made.named)
     for protocol in protocols:
@@ -60,6 +60,7 @@ def make_inputs(
             _split(made, turns, protocol, rule, Fold(split, 0, part))
             test = (part == "test") & (turns.ids != turns.ids[0])
             made.tested[split] = {name: turns.columns[name][test] for name in ("speaker", "style")}
+            made.tested[split]["turn_id"] = turns.ids[test]
             made.tested[split]["words"] = np.where(seen[test], "seen", "unseen")
             for fold in (Fold(split, seed, part) for seed in seeds):
                 for modality in modalities if protocol == "session" else ():
@@ -69,6 +70,8 @@ def make_inputs(
         write_scores(made, everything, protocol)
         write_assessment(made, rng, everything, protocol)
         write_tsv(made.evaluation("chosen.tsv", protocol), chosen, list(chosen[0]))
+    write_predictions(made, rng, everything)
+    write_corpus(made, turns)
     if {"scenario", "scenario_control"} <= set(protocols):
         write_scenes(made, everything)
     _benchmarks(made.root / "benchmarks", [f"session{k}" for k in range(1, 6)], modalities, seeds)
@@ -83,17 +86,6 @@ def _kept(table):
     columns = {name: np.array(table[name])[kept] for name in ("session", "dialog", "scenario", "speaker", "style")}
     ids = np.array(table["turn_id"])[kept]
     return Turns(table, kept, classes, columns, ids, {str(ids[0]): f"the text is empty {NASTY}"})
-
-
-def _problems(path):
-    rows = [
-        ("Ses01F_impro01_F003", "warning", f"no words: {NASTY}", "kept; the text clip is missing"),
-        ("Session2/Ses02M_script01_1.avi", "error", "unreadable file: ends at 3 s", "no clip"),
-        ("Session3/dialog/EmoEvaluation/._Ses03F_impro01.txt", "info", "name starts with a dot", "skipped"),
-    ]
-    rows += [(f"Ses05M_script01_1b_F{i:03}", "warning", "past the end of its video: 2 s", "no clip") for i in range(6)]
-    columns = ("subject", "severity", "problem", "action")
-    write_tsv(path, [dict(zip(columns, row, strict=True)) for row in rows], columns)
 
 
 def _folds(protocol, columns, validated):

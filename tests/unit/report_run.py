@@ -65,10 +65,20 @@ class Inputs:
     embeddings: list = field(default_factory=list)
     predictions: dict = field(default_factory=dict)  # (system, split, seed, part) -> (truth, prediction) arrays
     tested: dict = field(default_factory=dict)  # split -> {column: array} of its test turns
+    prediction_files: list = field(default_factory=list)  # of the first protocol: single modalities and final systems
+    clips: dict = field(default_factory=dict)  # modality -> folder of its clips
 
     @property
     def turns(self):
         return self.root / "turns.parquet"
+
+    @property
+    def words(self):
+        return self.root / "words.parquet"
+
+    @property
+    def votes(self):
+        return self.root / "votes.parquet"
 
     @property
     def problems(self):

@@ -49,4 +49,8 @@ def test_snakemakes_own_report_holds_ours(finished, tmp_path):
     assert done.returncode == 0, done.stdout
     ours = (finished.folder / "results/tree/slice/report.html").read_bytes()
     with zipfile.ZipFile(tmp_path / "report.zip") as packed:
-        assert ours in [packed.read(name) for name in packed.namelist() if "/data/raw/" in name]
+        shown = [packed.read(name) for name in packed.namelist() if "/data/raw/" in name]
+    assert ours in shown
+    # Words of the corpus are under its licence.
+    errors = (finished.folder / "results/tree/slice/errors.html").read_bytes()
+    assert b"do not publish" in errors and errors not in shown

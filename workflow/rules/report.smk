@@ -1,4 +1,4 @@
-"""Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures and report.html."""
+"""Show the results. In: evaluation, splits, embeddings, training records. Out: tables, figures, report.html and errors.html."""
 
 from itertools import product
 
@@ -245,6 +245,8 @@ rule make_figures:
 rule make_report:
     input:
         turns="results/<corpus>/turns.parquet",
+        votes="results/<corpus>/votes.parquet",
+        words=["results/<corpus>/words.parquet"] if "text" in plan.modalities else [],
         problems=["results/<corpus>/problems.tsv", *MOTION_PROBLEMS],
         encoders=rules.check_encoders.output,
         splits=split_files(plan.splits),
@@ -263,11 +265,13 @@ rule make_report:
         ),
         selection=comparisons(COMPARED),
         evaluations=[path for protocol in plan.protocols for path in whole_evaluation(protocol)],
+        predictions=predictions(plan.splits_of[plan.primary]),
         figures=[f"results/{plan.corpus}/{plan.run}/figures/{name}" for name in FIGURES],
         references=REFERENCES,
     output:
-        # Shown by `snakemake --report` too.
-        report("results/<corpus>/<run>/report.html", category="Report"),
+        # Shown by `snakemake --report` too; the other has words of the corpus, which are under its licence, so it is not.
+        page=report("results/<corpus>/<run>/report.html", category="Report"),
+        errors="results/<corpus>/<run>/errors.html",
     log:
         "results/<corpus>/<run>/logs/make_report.log",
     conda:
@@ -284,6 +288,7 @@ rule make_report:
         evaluations=EVALUATIONS,
         pca_split=FIGURE_SPLIT,
         figures=f"results/{plan.corpus}/{plan.run}/figures",
+        clips={modality: plan.clips_root(modality) for modality in plan.modalities},
         benchmarks=[f"results/{plan.corpus}/benchmarks", f"results/{plan.corpus}/{plan.run}/benchmarks"],
     script:
         "../scripts/make_report.py"

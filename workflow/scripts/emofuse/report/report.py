@@ -1,12 +1,15 @@
-"""Renders a run as one HTML file that needs no network: protocol card, results, figures, data problems, cost, versions."""
+"""Renders a run as one HTML file that needs no network: what it found, how, on what, and how far to trust it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from emofuse.evaluation.errors import find_errors
 from emofuse.report.building import build_tables
 from emofuse.report.card import by_protocol, read_folds, run_card
+from emofuse.report.confusion import confusion_cells
+from emofuse.report.errors import ERRORS_PAGE, write_errors
 from emofuse.report.outputs import (
     MODALITY_TITLES,
     PAPER_TABLES,
@@ -21,18 +24,32 @@ from emofuse.report.sections.cautions import cautions
 from emofuse.report.sections.cost import steps, versions
 from emofuse.report.sections.data import problem_kinds, turns_left_out
 from emofuse.report.sections.drawings import figure_sections
-from emofuse.report.sections.findings import chosen_rows, find, what_annotators_say, what_fusion_gave, which_hold
+from emofuse.report.sections.findings import chosen_rows, find, what_annotators_say, which_hold
 from emofuse.report.sections.setup import parts_table, read_choices, read_models, setup
-from emofuse.report.sources import Sources
+from emofuse.report.sections.short import short
+from emofuse.report.sources import Sources, read_test
 from emofuse.runtime.store import read_metadata, read_parquet, read_tsv
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Paths of the corpus' turns.parquet, and of the lists of what is wrong with it, problems.tsv and others."""
+    """Paths of the corpus' turns.parquet and votes.parquet, of words.parquet (None where the run has no text), and of the lists
+    of what is wrong with it, problems.tsv and others. clips: {modality: folder of its clips}."""
 
     turns: str | Path
+    votes: str | Path
+    words: str | Path | None
     problems: Sequence[str | Path]
+    clips: dict
+
+
+@dataclass(frozen=True)
+class Results:
+    """evaluations: {protocol: its folder evaluation/<protocol>}; the first is reported in full. predictions: paths of all
+    prediction files of the first."""
+
+    evaluations: dict
+    predictions: Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -54,14 +71,15 @@ class Figures:
     pca_split: str
 
 
-def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks, output):
-    """Write the report to `output` (one .html file; figures and style inside, nothing loaded from anywhere).
+def make_report(run, corpus, splits, encoders, results, figures, benchmarks, output):
+    """Write the report to `output` (one .html file; figures, style and script inside, nothing loaded from anywhere), and beside
+    it errors.html, which plays the corpus' clips and is not to be passed on with it.
 
-    run: a `run.Run`. splits: paths of the split files of all protocols. evaluations: {protocol: its folder
-    evaluation/<protocol>}; the first is reported in full. benchmarks: folders of Snakemake's benchmark files,
+    run: a `run.Run`. splits: paths of the split files of all protocols. benchmarks: folders of Snakemake's benchmark files,
     `<folder>/<rule>/**/*.tsv` or `<folder>/<rule>.tsv`.
     """
-    primary, facts = next(iter(evaluations)), run.facts
+    evaluations, facts = results.evaluations, run.facts
+    primary = next(iter(evaluations))
     stores = [read_metadata(path) for path in encoders.embeddings]
     modalities = [m for m in MODALITY_TITLES if m in {store["modality"] for store in stores}]
     sources = {
@@ -80,6 +98,11 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
     findings = find(sources[primary])
     watched = "test" if any(rule == "test" for rule, _ in folds[primary].values()) else "validation"
     first, *further = (_results(protocol, of) for protocol, of in sources.items())
+    scene, annotators = compares_scenes(evaluations), what_annotators_say(sources[primary].ceiling)
+    errors = find_errors(results.predictions, Path(evaluations[primary]) / "chosen.tsv", run.classes)
+    cells = confusion_cells(read_test(evaluations[primary], "confusion"), run.classes, errors)
+    distrust = cautions(run, findings, sources, folds[primary], turns, choices)
+    write_errors(Path(output).with_name(ERRORS_PAGE), run, errors, corpus, findings["seeds"])
     write_page(
         output,
         "report.html.j2",
@@ -87,12 +110,15 @@ def make_report(run, corpus, splits, encoders, evaluations, figures, benchmarks,
         today=date.today().isoformat(),
         card=run_card(facts, splits),
         findings=findings,
-        gave=what_fusion_gave(findings),
-        cautions=cautions(run, findings, sources, folds[primary], turns, left_out, choices),
+        short=short(findings, distrust, annotators, left_out, cells, scene),
+        cautions=distrust,
+        confusion=cells,
+        errors=ERRORS_PAGE,
+        annotators=annotators[1:],
         first=first,
         side_by_side=page_table(protocols_table(evaluations)) if further else None,
         further=further,
-        scene=compares_scenes(evaluations),
+        scene=scene,
         paper_tables=PAPER_TABLES,
         sections=figure_sections(figures.folder, modalities, facts["trained"], figures.pca_split, watched),
         setup=setup(models, turns, run, sources[primary], choices),
@@ -117,6 +143,5 @@ def _results(protocol, sources):
             for name, table in build_tables(sources).items()
         },
         "holds": which_hold(sources.comparisons),
-        "annotators": what_annotators_say(sources.ceiling),
         "chosen": chosen_rows(sources.chosen),
     }

@@ -3,26 +3,18 @@
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
+from emofuse.report.confusion import confusion_matrix, shares
 from emofuse.report.figures.style import new_axes
 from emofuse.report.outputs import class_title
-
-
-def confusion_matrix(confusion, classes, system="chosen"):
-    """Test turns by true class (rows) and prediction, summed over folds, mean over seeds; (classes, classes)."""
-    frame = confusion[(confusion["system"] == system) & (confusion["split"] != "pooled")]
-    summed = frame.groupby(["truth", "prediction"])["count"].sum().unstack(fill_value=0)
-    matrix = summed.reindex(index=classes, columns=classes, fill_value=0).to_numpy(dtype=np.float64)
-    return matrix / frame["seed"].nunique()
 
 
 def draw_confusion(confusion, classes):
     """Counts and row percentages of the final system's test predictions, the percentages as colour."""
     matrix = confusion_matrix(confusion, classes)
-    totals = matrix.sum(axis=1, keepdims=True)
-    shares = np.divide(100 * matrix, totals, out=np.zeros_like(matrix), where=totals > 0)
+    percent = shares(matrix)
     figure, axes = new_axes(figsize=(1.9 + 0.85 * len(classes), 1.2 + 0.72 * len(classes)))
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
-    for (i, j), share in np.ndenumerate(shares):
+    image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for (i, j), share in np.ndenumerate(percent):
         colour = "white" if share > 55 else "#1d1d1d"
         axes.text(
             j, i - 0.11, f"{matrix[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=10, weight="bold"
@@ -30,7 +22,7 @@ def draw_confusion(confusion, classes):
         axes.text(j, i + 0.19, f"{share:.1f} %", ha="center", va="center", color=colour, fontsize=7.5)
     titles = [class_title(name) for name in classes]
     axes.set_xticks(range(len(classes)), titles)
-    axes.set_yticks(range(len(classes)), [f"{t}\n({n:.0f})" for t, n in zip(titles, totals[:, 0], strict=True)])
+    axes.set_yticks(range(len(classes)), [f"{t}\n({n:.0f})" for t, n in zip(titles, matrix.sum(axis=1), strict=True)])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted class")

@@ -1,16 +1,22 @@
-"""How far the numbers of the first protocol can be trusted: cautions, each a pair (short, long), from the run's own files."""
+"""How far the numbers of the first protocol can be trusted: cautions, from the run's own files."""
+
+from collections import namedtuple
 
 from emofuse.fusion.systems import ON_VALIDATION
 from emofuse.report.outputs import KNOWN_SCENES, NEW_SCENES, compares_scenes, split_title
 from emofuse.report.sections.findings import listed
 from emofuse.report.systems import ranked
 
+# title, text: as the section shows it. lead: the same in short, for the top of the report, '' where it has no number. points:
+# how many points of WA it may flatter by.
+Caution = namedtuple("Caution", "title text lead points", defaults=("", 0.0))
 
-def cautions(run, findings, sources, folds, turns, left_out, choices):
-    """[(short, long)].
+
+def cautions(run, findings, sources, folds, turns, choices):
+    """Cautions as a list.
 
     findings: of `findings.find`. sources: {protocol: Sources}, the first protocol first. folds: its folds, as of
-    `card.read_folds`. turns: the corpus' turns. left_out: of `data.turns_left_out`. choices: of `setup.read_choices`.
+    `card.read_folds`. turns: the corpus' turns. choices: of `setup.read_choices`.
     """
     first = next(iter(sources.values()))
     groups = first.groups
@@ -22,10 +28,9 @@ def cautions(run, findings, sources, folds, turns, left_out, choices):
         _scripts(findings, sources, turns[turns["label"].isin(run.class_of)], run.facts["listed"]),
         _words(final),
         _offline(run.facts["offline"], first),
-        _choice(run.facts["final_system"]),
+        _choice(run.facts["final_system"], findings),
         *map(_encoder, choices),
         _vectors(run.facts["train_vectors"], findings),
-        _completeness(left_out),
     ]
     return [caution for caution in said if caution]
 
@@ -44,16 +49,17 @@ def _chance(findings, clusters):
         )
     if findings["seeds"] > 1:
         text += f". Over the seeds its standard deviation is {sure['seed_sd']:.1f} points"
-    return "Chance", f"{text}."
+    return Caution("Chance", f"{text}.")
 
 
 def _clusters(clusters):
     """What intervals and tests draw."""
     if clusters == "dialogs":
         return None
-    return "Clusters", (
+    return Caution(
+        "Clusters",
         "This corpus says of no turns that they are of one dialog. So where intervals and tests are said to draw dialogs, they"
-        " draw whole speakers, all together, so they tell of other speakers and not of other dialogs of these."
+        " draw whole speakers, all together, so they tell of other speakers and not of other dialogs of these.",
     )
 
 
@@ -66,9 +72,13 @@ def _speakers(final, folds):
         if shared
         else "No speaker of a test part is in the training or validation part of the same fold. "
     )
-    return "Speakers", (
-        f"{text}WA of the final system by speaker: {speakers['wa'].min():.1f} to {speakers['wa'].max():.1f}; of "
-        f"{len(speakers)} speakers, no interval here says how it would do on another one."
+    low, high = speakers["wa"].min(), speakers["wa"].max()
+    return Caution(
+        "Speakers",
+        f"{text}WA of the final system by speaker: {low:.1f} to {high:.1f}; of {len(speakers)} speakers, no interval here says"
+        " how it would do on another one.",
+        f"From speaker to speaker its WA goes from {low:.1f} to {high:.1f} %.",
+        high - low,
     )
 
 
@@ -85,26 +95,29 @@ def _scripts(findings, sources, labelled, listed):
     if listed:
         return _scenes(findings, labelled)
     sessions = labelled.groupby("scenario")["session"].transform("nunique")
+    alone = f"The scenario alone, without any clip, gives {findings['scenario']['wa']:.1f} % WA"
     known = (
         f"{100 * (sessions > 1).mean():.0f} % of the labelled turns belong to a scenario that another session plays "
-        f"too. The scenario alone, without any clip, gives {findings['scenario']['wa']:.1f} % WA"
+        f"too. {alone}"
     )
     if compares_scenes(sources):
         unknown, control = (
             100 * ranked(sources[name].scores).set_index("system").loc["chosen", "wa"]
             for name in (NEW_SCENES, KNOWN_SCENES)
         )
-        known += f"; the final system has {unknown:.1f} % where the play is new, and {control:.1f} % where it is not"
-        return "Scripts", f"{known}."
+        beside = f"; the final system has {unknown:.1f} % where the play is new, and {control:.1f} % where it is not."
+        return Caution("Scripts", known + beside, alone + beside)
     lacking = (
         "no fold tests a new scene"
         if NEW_SCENES not in sources
         else "no fold tests these turns with their scenes in training"
     )
-    return "Scripts", (
+    return Caution(
+        "Scripts",
         f"{known} (majority class: {findings['majority']['wa']:.1f} %), and {lacking}: how much of the final system's "
         f"{findings['final']['wa']:.1f} % is recognising the scene cannot be told from this run (set protocols: [session, "
-        f"{NEW_SCENES}, {KNOWN_SCENES}])."
+        f"{NEW_SCENES}, {KNOWN_SCENES}]).",
+        f"{alone}, and {lacking}.",
     )
 
 
@@ -112,11 +125,13 @@ def _scenes(findings, labelled):
     if not labelled["scenario"].any():
         return None
     speakers = labelled.groupby("scenario")["speaker"].transform("nunique")
-    return "Scenes", (
+    alone = f"The scene alone, without any clip, gives {findings['scenario']['wa']:.1f} % WA"
+    return Caution(
+        "Scenes",
         f"{100 * ((speakers > 1) & (labelled['scenario'] != '')).mean():.0f} % of the labelled turns are of a scene (a"
-        " sentence, a script) that another speaker plays too. The scene alone, without any clip, gives"
-        f" {findings['scenario']['wa']:.1f} % WA (majority class: {findings['majority']['wa']:.1f} %); no fold"
-        " tests a new scene."
+        f" sentence, a script) that another speaker plays too. {alone} (majority class:"
+        f" {findings['majority']['wa']:.1f} %); no fold tests a new scene.",
+        f"{alone}, and no fold tests a new scene.",
     )
 
 
@@ -135,9 +150,10 @@ def _offline(offline, sources):
     names, of = listed(list(dict.fromkeys(reading))), f"{len(reading)} of {len(final)} folds"
     if len({row["seed"] for row in sources.chosen}) > 1:
         of += " and seeds"
-    return "Recordings", (
+    return Caution(
+        "Recordings",
         f"The final system of {of} ({names}) reads turns that come after the one in question, so it works on "
-        "recordings and cannot be used live."
+        "recordings and cannot be used live.",
     )
 
 
@@ -145,13 +161,14 @@ def _words(final):
     words = final[final["grouping"] == "words"].set_index("group")["wa"]
     if not {"seen", "unseen"} <= set(words.index):
         return None
-    return "Words", (
-        f"WA of the final system is {words['seen']:.1f} % on turns whose words are also those of a training "
-        f"turn, {words['unseen']:.1f} % on the others."
+    said = (
+        f"is {words['seen']:.1f} % on turns whose words are also those of a training turn, {words['unseen']:.1f} % on the"
+        " others."
     )
+    return Caution("Words", f"WA of the final system {said}", f"Its WA {said}", words["seen"] - words["unseen"])
 
 
-def _choice(final_system):
+def _choice(final_system, findings):
     if final_system in ON_VALIDATION:
         text = "Each fold chose its final system on its validation part; the test part had no say in it."
         if final_system == "validation_wa":
@@ -163,7 +180,13 @@ def _choice(final_system):
         text = "The final system is the one that did best on the test turns: its score is the best of many, and optimistic."
     else:
         text = f"The final system, {final_system}, was named in the config before the run, not chosen from results."
-    return "Choice", text
+    if findings["optimism"] <= 0.05:
+        return Caution("Choice", f"{text} No single system does better on the test turns.")
+    lead = (
+        f"The best of all systems on the test turns, {findings['best']['system']}, reaches {findings['best']['wa']:.1f} % WA: "
+        f"reporting that one would add {findings['optimism']:.1f} points by choosing on the test set."
+    )
+    return Caution("Choice", f"{text} {lead}", lead, findings["optimism"])
 
 
 def _encoder(made):
@@ -174,22 +197,15 @@ def _encoder(made):
     )
     if again:
         text += f"Those turns are also tested in {again}, so its score is not free of this choice."
-    return f"{made['title'].capitalize()} encoder", text
+    return Caution(f"{made['title'].capitalize()} encoder", text)
 
 
 def _vectors(train_vectors, findings):
     if train_vectors != "in_sample" or not findings["fused"]:
         return None
-    return "In-sample vectors", (
+    return Caution(
+        "In-sample vectors",
         "The fusion classifiers learn from vectors of turns on which the encoder itself was fine-tuned. Such "
         "vectors separate the classes better than those of unseen turns, so the classifiers train on too easy "
-        "a task."
+        "a task.",
     )
-
-
-def _completeness(left_out):
-    missing = {row["turn_id"] for row in left_out if row["class"]}
-    if not missing:
-        return None
-    turns_lack = "1 labelled turn lacks" if len(missing) == 1 else f"{len(missing)} labelled turns lack"
-    return "Completeness", f"{turns_lack} a clip in some modality, so no system is scored there (listed below)."

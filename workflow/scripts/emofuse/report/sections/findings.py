@@ -34,7 +34,8 @@ def find(sources):
 
 def find_single(order, final, sources):
     """The single modality that the final system is compared with: title, wa, ua, over (points that the final system has
-    more), low, high (its 95 % interval), folds_ahead (of the final system), same (whether it is the final one everywhere).
+    more), low, high (its 95 % interval), p (of the paired test, Holm), holds, folds_ahead (of the final system), same (whether
+    it is the final one everywhere).
 
     It is the one that each fold would choose on validation; without a validation part the best one on test.
     """
@@ -60,6 +61,8 @@ def find_single(order, final, sources):
         "over": 100 * row["difference"],
         "low": 100 * row["low"],
         "high": 100 * row["high"],
+        "p": row["p_holm"],
+        "holds": bool(row["holds"]),
         "folds_ahead": ahead,
         "same": all(row["system"] == row["single"] for row in chosen),
     }
@@ -101,7 +104,7 @@ def what_fusion_gave(findings):
 
 
 def what_annotators_say(ceiling):
-    """How the final system stands beside an annotator, and what it knows of turns without a majority; a sentence or two.
+    """How the final system stands beside an annotator, and what it knows of turns without a majority: one or two sentences.
 
     ceiling: ceiling.parquet as a DataFrame.
     """
@@ -109,7 +112,7 @@ def what_annotators_say(ceiling):
     rows = ceiling.set_index(key)
     one, system = (("others", "all", "all", who, "wa") for who in ("annotators", "chosen"))
     if one not in rows.index:
-        return "How well annotators agree is not known: no vote can be held against others'."
+        return ["How well annotators agree is not known: no vote can be held against others'."]
     one, system = 100 * rows.loc[[one, system], ["value", "low", "high"]].to_numpy()
     said = (
         f"An annotator agrees with the majority of the others in {one[0]:.1f} % of the votes (95 % interval {one[1]:.1f} to "
@@ -117,13 +120,14 @@ def what_annotators_say(ceiling):
     )
     gain = ("spread", "agreement", "none", "chosen", "gain")
     if gain not in rows.index:
-        return said
+        return [said]
     value, low, high, turns = rows.loc[gain, ["value", "low", "high", "turns"]]
     knows = "knows something" if low > 0 else "is worse than knowing nothing" if high < 0 else "shows no knowledge"
-    return (
-        f"{said} Of the {turns:,.0f} turns without a majority it {knows} of the votes: {value:+.3f} nats a turn gained on the "
-        f"training shares ({low:+.3f} to {high:+.3f})."
-    )
+    return [
+        said,
+        f"Of the {turns:,.0f} turns without a majority it {knows} of the votes: {value:+.3f} nats a turn gained on the "
+        f"training shares ({low:+.3f} to {high:+.3f}).",
+    ]
 
 
 def _percent(row):
