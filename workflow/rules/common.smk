@@ -47,8 +47,8 @@ def mistakes_as_messages():
     raise WorkflowError(message)
 
 
-# `snakemake download` needs no release. Snakemake does not say its targets yet when the Snakefile is parsed.
-here = workflow.is_main_process and "download" not in sys.argv[1:]
+# These need no release. Snakemake does not say its targets yet when the Snakefile is parsed.
+here = workflow.is_main_process and not {"download", "compare"} & set(sys.argv[1:])
 with mistakes_as_messages():
     require_plain_folder(PROJECT, RESOURCES)
     check(config, PROJECT / "workflow/schemas/config.schema.yaml", workflow.configfiles)
