@@ -30,7 +30,11 @@ rule compare:
     output:
         tables(COMPARISON, [shown.SETTINGS_TABLE]),
         [path for protocol in COMPARED_PROTOCOLS for path in tables(f"{COMPARISON}/{protocol}", shown.TABLES)],
-        expand(f"{COMPARISON}/{{protocol}}/{shown.FIGURE}.{{kind}}", protocol=COMPARED_PROTOCOLS, kind=outputs.FIGURE_FORMATS),
+        expand(
+            f"{COMPARISON}/{{protocol}}/{shown.FIGURE}.{{kind}}",
+            protocol=COMPARED_PROTOCOLS,
+            kind=outputs.FIGURE_FORMATS,
+        ),
         expand(f"{COMPARISON}/{{protocol}}/turns.parquet", protocol=COMPARED_PROTOCOLS),
         page=f"{COMPARISON}/compare.html",
     log:

@@ -4,6 +4,7 @@ from copy import deepcopy
 
 from emofuse.configuration import meaning
 from emofuse.configuration.encoders import ordered
+from emofuse.corpora.listing import IEMOCAP
 
 # Whatever is not named here is taken to matter.
 WITHOUT_RESULT = (
@@ -32,6 +33,11 @@ def made_with(config):
         for modality, section in kept["encoders"].items()
         if modality in used
     }
+    if config["corpus"]["kind"] == IEMOCAP:
+        del kept["corpus"]["folds"]
+        kept["corpus"]["sessions"] = meaning.sessions(config)
+    else:
+        del kept["corpus"]["sessions"]
     kept["classes"] = meaning.classes(config)
     kept["train_vectors"] = meaning.train_vectors(config)
     if not any(isinstance(encoder, dict) for encoder in config["fusion"].values()):

@@ -32,14 +32,14 @@ class Compared:
     """What a comparison found, under one protocol. pairs: (run, less) numbers of runs. Scores and differences are fractions.
 
     - scores: run, measure, value, low, high, seed_sd, of the final systems
-    - differences: run, less, measure (wa, ua), difference, low, high, fold_low, fold_high (Student's t over the folds), p, p_holm
-      (corrected over the pairs), holds, of the final systems
-    - systems: run, less, system, measure, first and second (their scores), difference, low, high, p, p_holm (corrected over all
-      rows of that measure), holds: of each system of the same name and modalities, and the first run alone as `less`
-    - parts: run, less, by (class, fold), part, turns, measure (recall of a class; wa of a fold), first, second, difference, low,
-      high
-    - changes: run, less, part (all, or a class), turns, both, lost, gained, neither: how many turns `less` and `run` have right:
-      means over all pairs of a seed of the one and a seed of the other
+    - differences: run, less, measure (wa, ua), difference, low, high, fold_low, fold_high (Student's t over the folds), p,
+      p_holm (corrected over the pairs), holds, of the final systems
+    - systems: run, less, system, measure, first and second (their scores), difference, low, high, p, p_holm (corrected over
+      all rows of that measure), holds: of each system of the same name and modalities, and the first run alone as `less`
+    - parts: run, less, by (class, fold), part, turns, measure (recall of a class; wa and ua of a fold), first, second,
+      difference, low, high
+    - changes: run, less, part (all, or a class), turns, both, lost, gained, neither: how many turns `less` and `run` have
+      right: means over all pairs of a seed of the one and a seed of the other
     - turns: turn_id, split, class, and of each run (columns by its name) the share of its seeds that are right
     """
 
@@ -99,7 +99,8 @@ def measure(folds, facts, systems, classes, where, resamples):
     scored = [statistics.scores(counts) for counts in by_run]
     first = by_run[0]
     hits, said = (
-        np.concatenate([getattr(counts, name).mean(axis=1, keepdims=True) for counts in by_run]) for name in ("hits", "said")
+        np.concatenate([getattr(counts, name).mean(axis=1, keepdims=True) for counts in by_run])
+        for name in ("hits", "said")
     )
     return Measured(
         {name: np.concatenate([of[name].mean(axis=1) for of in scored]) for name in scored[0]},

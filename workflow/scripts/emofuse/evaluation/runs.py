@@ -32,7 +32,7 @@ class Finished:
 
     @cached_property
     def protocols(self):
-        """Those that it was evaluated under, the first first: of its record, for a folder may be of a config before; else all."""
+        """Those that it was evaluated under: of its record, for a folder may be of a config before; without one, all."""
         if self.record:
             return list(self.record["config"]["protocols"])
         return [name for name in PROTOCOLS if (self.folder / "evaluation" / name).is_dir()]
@@ -108,7 +108,9 @@ def comparison_name(names):
 
 def _absent(results, corpus, run):
     """Why there is no such run, as a line."""
-    elsewhere = sorted(path.parent.name for path in Path(results).glob(f"*/{run.name}") if (path / "evaluation").is_dir())
+    elsewhere = sorted(
+        path.parent.name for path in Path(results).glob(f"*/{run.name}") if (path / "evaluation").is_dir()
+    )
     if run.folder.is_dir():
         return f"runs: {run.name} is not finished: {run.folder} has no evaluation; {finish(run.name)}"
     if elsewhere:

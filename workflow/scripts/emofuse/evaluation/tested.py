@@ -44,7 +44,10 @@ def read_tested(run, protocol):
         raise EmofuseError(f"{where}: its scores are newer than the record of its config; {finish(run.name)}")
     splits = {split: run.folder / f"splits/{split}.parquet" for split in chosen["split"].unique()}
     named = scores["kind"] == "named"
-    made_by = [*scores.loc[named, "system"].unique(), *scores.loc[~named, "classifier"].replace("", None).dropna().unique()]
+    made_by = [
+        *scores.loc[named, "system"].unique(),
+        *scores.loc[~named, "classifier"].replace("", None).dropna().unique(),
+    ]
     predictions = [
         run.folder / f"predictions/{name}/{split}/seed{seed}.parquet"
         for name in made_by
@@ -100,7 +103,9 @@ def unlike(runs):
         for column, what in (("class", "of another class"), ("dialog", "in another dialog")):
             wrong = shared[(run.facts.loc[shared, column] != truth[column]).to_numpy()]
             if len(wrong):
-                problems.append(f"{len(wrong)} turns, such as {wrong[0]}, are {what} in {run.name} than in {first.name}")
+                problems.append(
+                    f"{len(wrong)} turns, such as {wrong[0]}, are {what} in {run.name} than in {first.name}"
+                )
     return problems
 
 
@@ -134,8 +139,8 @@ def _why(turn, run, other):
 
 
 def folds_apart(first, other):
-    """How the folds of a run differ from another's: {tested: turns of both that another fold tests; trained: number of the folds
-    of both whose training part is another; folds: of both; sizes: mean training turns of each run in these}."""
+    """How the folds of a run differ from another's: {tested: turns of both that another fold tests; trained: how many of the
+    folds of both have another training part; folds: of both; sizes: mean training turns of each run in these}."""
     both = first.facts.index.intersection(other.facts.index)
     common = [split for split in first.frames if split in other.frames]
     training = [

@@ -30,10 +30,10 @@ TURNS_SCHEMA = pa.schema(
 
 
 def make_comparison(results, corpus, names, notice, page, resamples=10_000):
-    """Write the page, and into its folder the tables, of each protocol in a folder of its name, with the figure and turns.parquet.
+    """Write the page, and beside it the tables: of each protocol in a folder of its name, with the figure and turns.parquet.
 
-    results: the folder of all results. names: of the runs, in order; the first is what the others are compared with. notice: of
-    the corpus, or ''. page: the HTML file. Raises EmofuseError for all that keeps the runs from being compared.
+    results: the folder of all results. names: of the runs, in order; the first is what the others are compared with. notice:
+    of the corpus, or ''. page: the HTML file. Raises EmofuseError for all that keeps the runs from being compared.
     """
     folder, runs = Path(page).parent, find_runs(results, corpus, names)
     tested = read_all(runs)
@@ -114,8 +114,8 @@ def _section(protocol, tested, found, made, folder):
             {
                 "name": f"{protocol}-{FIGURE}",
                 "title": "Differences",
-                "caption": "In points, with 95 % intervals by bootstrap over dialogs within sessions; the diamond is of all turns."
-                " Right of the line the run that is named first is better.",
+                "caption": "In points, with 95 % intervals by bootstrap over dialogs within sessions; the diamond is of all"
+                " turns. Right of the line the run that is named first is better.",
                 "source": f"data:image/svg+xml;base64,{drawn}",
             }
         ],

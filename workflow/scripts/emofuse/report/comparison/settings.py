@@ -21,7 +21,9 @@ def settings_table(runs):
         run.record["config"] | {"code": run.record["code"], "emofuse": str(run.record["emofuse"])} for run in known
     ]
     rows = differing(records)
-    values = pd.DataFrame(rows.values(), index=pd.Index(rows, name="Key"), columns=[run.name for run in known], dtype=object)
+    values = pd.DataFrame(
+        rows.values(), index=pd.Index(rows, name="Key"), columns=[run.name for run in known], dtype=object
+    )
     caption = (
         "Keys of the config in which these runs differ, of those that can change results; defaults are filled in. An encoder, a"
         " classifier or a system that only some of them have stands in one row. code: fingerprints of the scripts whose results"

@@ -53,13 +53,17 @@ def differences_table(compared):
     """Each pair's final systems, with the test."""
     rows = compared.differences
     pairs = len(rows.drop_duplicates(["run", "less"]))
-    family = "one comparison, so Holm's correction changes nothing" if pairs == 1 else f"Holm's correction for all {pairs} pairs"
+    family = (
+        f" after Holm's correction for all {pairs} pairs, of each measure"
+        if pairs > 1
+        else ", for it is one comparison"
+    )
     caption = (
         f"The final system of one run less that of another, in points, with 95 % intervals {BOOTSTRAP}. p: sign flips of whole"
-        f" dialogs, two-sided. Holds: yes where p is below 0.05 after {family}, of each measure. Over folds: 95 % interval of"
+        f" dialogs, two-sided. Holds: yes where p is below 0.05{family}. Over folds: 95 % interval of"
         " Student's t over the folds of the first run, which has other speakers in it where folds keep them apart."
     )
-    return _tested("differences", caption, rows, {"run": PAIR[0], "less": PAIR[1]}, folds=True)
+    return _tested("differences", caption, rows, dict(zip(("run", "less"), PAIR, strict=True)), folds=True)
 
 
 def systems_table(compared):
@@ -90,8 +94,14 @@ def _tested(name, caption, rows, heads, scored=False, folds=False):
     order = order if len(heads) > 1 else [key for (key,) in order]
     columns, bounds = {}, [{}, {}]
     for measure in ("wa", "ua"):
-        shown = {"first": rows["less"].iloc[0], "second": "Run" if "run" in heads else rows["run"].iloc[0]} if scored else {}
-        for column, title in (shown | TESTED).items():
+        # Of one comparison Holm's p is p.
+        tests = {column: title for column, title in TESTED.items() if column != "p_holm" or len(order) > 1}
+        shown = (
+            {"first": rows["less"].iloc[0], "second": "Run" if "run" in heads else rows["run"].iloc[0]}
+            if scored
+            else {}
+        )
+        for column, title in (shown | tests).items():
             columns[MEASURES[measure], title] = wide[column, measure]
         if folds:
             columns[MEASURES[measure], "Over folds"] = wide["difference", measure]
@@ -138,13 +148,19 @@ def parts_table(compared, by):
 def changes_table(compared, several_seeds):
     """How many turns went from right to wrong, and back."""
     rows = compared.changes
-    titles = {"turns": "Turns", "both": "Both right", "lost": "Only less", "gained": "Only run", "neither": "Both wrong"}
+    titles = {
+        "turns": "Turns",
+        "both": "Both right",
+        "lost": "Only less",
+        "gained": "Only run",
+        "neither": "Both wrong",
+    }
     shown = rows["part"].map(lambda part: ALL_TURNS if part == "all" else class_title(part))
     values = rows[list(titles)].astype(float).rename(columns=titles)
     values.index = pd.MultiIndex.from_arrays([rows["run"], rows["less"], shown], names=[*PAIR, "Class"])
     caption = (
-        "How many turns the final systems of both runs have right, only that of the run in the column Less, only that of the run"
-        " itself, and neither. turns.parquet says it of each turn."
+        "How many turns the final systems of both runs have right, only that of the run in the column Less, only that of the"
+        " run itself, and neither. turns.parquet says it of each turn."
     )
     if several_seeds:
         caption += " With several seeds: means over all pairs of a seed of the one and a seed of the other."

@@ -13,7 +13,7 @@ from emofuse.report.sections.findings import listed
 
 def pair_sentences(compared, protocol):
     """A sentence or two a pair of runs: by how much the one is above the other, how sure that is, and whether it holds."""
-    said, turns = [], len(compared.turns)
+    said, turns, title = [], len(compared.turns), protocol_title(protocol)
     several = len(compared.pairs) > 1
     for (run, less), rows in compared.differences.groupby(["run", "less"], sort=False):
         of = rows.set_index("measure")
@@ -22,11 +22,11 @@ def pair_sentences(compared, protocol):
         ua = points(100 * of.loc["ua", "difference"])
         other = compared.changes.query("part == 'all' and run == @run and less == @less").iloc[0]
         if other["lost"] == other["gained"] == 0:
-            said.append(f"{run} and {less} have the same of {turns:,} turns right under the protocol {protocol_title(protocol)}.")
+            said.append(f"{run} and {less} have the same of {turns:,} turns right under the protocol {title}.")
             continue
         said.append(
-            f"{run} is {wa} {less} in WA {parts[0]} and {ua} {'it' if ua != wa else less} in UA {parts[1]}, on the {turns:,} turns"
-            f" that all runs test under the protocol {protocol_title(protocol)}. {_verdict(of['holds'])} It has"
+            f"{run} is {wa} {less} in WA {parts[0]} and {ua} it in UA {parts[1]}, on the {turns:,} turns that"
+            f" {'all runs' if several else 'both'} test under the protocol {title}. {_verdict(of['holds'])} It has"
             f" {other['gained']:,.10g} turns right that {less} has not, and {less} {other['lost']:,.10g} that it has not."
         )
     return said
@@ -66,13 +66,15 @@ def cautions(runs, tested, compared):
         ]
     family = len(next(iter(compared.values())).pairs)
     if family > 1:
-        which = "all pairs are" if len(runs) <= EVERY_PAIR else f"each run is compared with {first}, and these pairs are"
+        which = (
+            "all pairs are" if len(runs) <= EVERY_PAIR else f"each run is compared with {first}, and these pairs are"
+        )
         found.append(
             (
                 "Many comparisons",
-                f"{len(runs)} runs: {which} one family of {family}, for which p is corrected by Holm's method, in WA and in UA and"
-                " under each protocol by itself. Which run is best on these turns is a choice on test turns: its own score"
-                " flatters it.",
+                f"{len(runs)} runs: {which} one family of {family}, for which p is corrected by Holm's method, in WA and in"
+                " UA and under each protocol by itself. Which run is best on these turns is a choice on test turns: its own"
+                " score flatters it.",
             )
         )
     found.append(("Seeds", _seeds(runs, named)))
@@ -81,8 +83,8 @@ def cautions(runs, tested, compared):
     found.append(
         (
             "What intervals hold",
-            "They are of other dialogs of these speakers, scored by these trained models. Another training of the same run would"
-            " differ too, and other speakers are in none of them but those over folds.",
+            "They are of other dialogs of these speakers, scored by these trained models. Another training of the same run"
+            " would differ too, and other speakers are in none of them but those over folds.",
         )
     )
     return found
@@ -133,7 +135,9 @@ def _seeds(runs, tested):
     counts = [len(run.seeds) for run in tested]
     each = listed([f"{run.name} {', '.join(map(str, run.seeds))}" for run in tested])
     if max(counts) == 1:
-        return f"One training each (seed of {each}): how much another seed would change is not known, and may be as much."
+        return (
+            f"One training each (seed of {each}): how much another seed would change is not known, and may be as much."
+        )
     return (
         f"Seeds of {each}. Scores are means over the seeds of a run, and in differences and tests a turn counts by the share of"
         " seeds that have it right. How far seeds scatter stands beside the scores; it is in no interval."
@@ -146,7 +150,7 @@ def _spread(runs, tested):
         return ""
     final = [np.mean(fold.predictions[CHOSEN] == fold.truth) for run in tested for fold in run.folds]
     return (
-        "These runs differ in nothing else, so their difference is one draw of how trainings scatter and says nothing of one way"
-        f" against another: the {len(final)} trainings have a standard deviation of {100 * np.std(final, ddof=1):.1f} points of WA,"
-        f" from {100 * min(final):.1f} to {100 * max(final):.1f} %."
+        "These runs differ in nothing else, so their difference is one draw of how trainings scatter and says nothing of one"
+        f" way against another: the {len(final)} trainings have a standard deviation of {100 * np.std(final, ddof=1):.1f}"
+        f" points of WA, from {100 * min(final):.1f} to {100 * max(final):.1f} %."
     )
