@@ -89,10 +89,11 @@ def stage_of(rule):
 
 
 def aim():
-    """Where that lies which this run was to make: the report, or the folder of what was asked for."""
+    """Where that lies which this run was to make: the report, another page, or the folder of what was asked for."""
     paths = [os.path.relpath(path) for job in workflow.dag.targetjobs for path in (job.output or job.input)]
     page = f"results/{plan.corpus}/{plan.run}/report.html"
-    return page if page in paths else os.path.commonpath(paths or [page]) or os.path.dirname(page)
+    pages = [page] if page in paths else [path for path in paths if path.endswith(".html")]
+    return pages[0] if len(pages) == 1 else os.path.commonpath(paths or [page]) or os.path.dirname(page)
 
 
 HEADING = f"emofuse, corpus {plan.corpus}, run {plan.run}"

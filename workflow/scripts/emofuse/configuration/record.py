@@ -38,6 +38,7 @@ def made_with(config):
         kept["corpus"]["sessions"] = meaning.sessions(config)
     else:
         del kept["corpus"]["sessions"]
+    kept["early_fusion"] = sorted(config["early_fusion"])
     kept["classes"] = meaning.classes(config)
     kept["train_vectors"] = meaning.train_vectors(config)
     if not any(isinstance(encoder, dict) for encoder in config["fusion"].values()):
