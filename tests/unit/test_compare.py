@@ -302,6 +302,9 @@ def test_leaks_missing_records_and_seeds_are_warned_of(made, tmp_path):
     assert said["Leaks"].startswith("a makes choices on test turns") and "it is chosen on test" in said["Leaks"]
     assert "the 2 trainings have a standard deviation of 0.0 points" in said["Only seeds differ"]
     assert "No record" not in said and "Many comparisons" not in said
+    make_comparison(tmp_path, "corpus", ["a", "b"], "", tmp_path / "compare.html", resamples=20)
+    html = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert html.count("a makes choices on test turns") == 1 and "it is chosen on test" in html
     assert sentences == ["b and a have the same of 59 turns right under the protocol session."]
     (runs[2].folder / "made_with.yaml").unlink()
     said, _ = warned("a", "b", "c")

@@ -63,6 +63,7 @@ def make_comparison(results, corpus, names, notice, page, resamples=10_000):
         Run(corpus, " + ".join(names), notice, {"leaks": {}}),
         names=names,
         lead=lead,
+        leaking={run.name: run.record["leaks"] for run in runs if run.record and run.record["leaks"]},
         cautions=warned,
         settings=_settings(settings),
         recorded=[run.name for run in runs if run.record],
