@@ -44,6 +44,9 @@ class Made:
                     guess[turn] = self.run.truth[turn]
         self.finish(left_out)
         settings = {"protocols": ["session"], "seeds": list(seeds), **dict(config)}
+        # Nothing says in which order the turns of a file are.
+        chosen = read_parquet(self.file("chosen.parquet"))
+        write_parquet(self.file("chosen.parquet"), chosen.take(np.arange(len(chosen))[::-1]))
         scores = {"session": self.file("scores.parquet")}
         made = {"code": {"classify": "0123"}, "leaks": leaks or {}, "config": settings}
         keep_record(made, scores, self.folder / "made_with.yaml")
@@ -197,7 +200,7 @@ def test_other_folds_are_seen(tested):
     assert (found["tested"], found["trained"]) == (1, 1) and found["sizes"] == [60.0, 40.0]
 
 
-def test_what_cannot_be_compared_is_told_at_once(made):
+def test_what_cannot_be_compared_is_told_at_once(made, monkeypatch):
     results, _, _ = made
     (results / "corpus/begun").mkdir(exist_ok=True)
     (results / "corpus/half/evaluation/session").mkdir(parents=True, exist_ok=True)
@@ -222,7 +225,8 @@ def test_what_cannot_be_compared_is_told_at_once(made):
         (folder / "evaluation/speaker" / name).touch()
     with pytest.raises(EmofuseError, match=r"no protocol in common \(a: session; speakers: speaker\)"):
         find_runs(results, "corpus", ["a", "speakers"])
-    found = files(find_runs(results, "corpus", ["a", "b"]))
+    monkeypatch.chdir(results)
+    found = files(find_runs(".", "corpus", ["a", "b"]))
     assert len(found) == 6 and all(Path(path).is_absolute() for path in found)
 
 
@@ -341,6 +345,7 @@ def test_the_record_has_what_changes_results_and_nothing_else():
         {"corpus__sessions": [5, 4, 3, 2, 1], "validation__share": 0.3, "probe__C": [1.0], "selection": {"fold": 4}},
         {"encoders__text__bert2": {"model": "x/y", "revision": "z", "pooling": "cls", "learning_rate": 0.1, "epochs": 1}
          | {"batch_size": 4, "eval_batch_size": 4}, "training__jobs_per_gpu": 3},
+        {"training__checkpoint_minutes": 1, "training__logging_steps": 3, "training__loader_workers": 2},
     ):  # fmt: skip
         assert made_with(checked(**change)) == plain, change
     for change in (

@@ -44,9 +44,8 @@ def test_runs_are_compared_and_not_made_again(finished, tmp_path):
     # By a config of neither: what it would train shall not be trained.
     project.write_config("x.yaml", {"encoders": {"text": {"bert": {"epochs": 7}}}, "runs": ["slice", "other"]})
     configs = ("config/demo.yaml", "slice.yaml", "x.yaml")
-    assert project.planned("--", "compare", configs=configs) == {"compare": 1}
     done = project.snakemake("--", "compare", configs=configs, told=True)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0 and ": 1 job (compare 1)" in done.stdout, done.stdout
     assert "Results: results/tree/compare/slice+other/compare.html" in done.stdout
     assert times(results / "slice") | times(results / "other") == before
     html = (results / "compare/slice+other/compare.html").read_text(encoding="utf-8")
