@@ -9,6 +9,7 @@ snakemake --cores 8 session3                                                 one
 snakemake status                                                             what runs now, and how far it is
 snakemake --cores 8 paper                                                    the paper's tables and figures, by number
 snakemake --cores 8 export                                                   the final system as one folder; docs/predict.md
+snakemake compare --config 'runs=[a, b]'                                     finished runs on one page; docs/compare.md
 """
 
 from snakemake.utils import min_version
@@ -44,6 +45,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/scene.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/compare.smk"
 
 
 rule all:
@@ -56,6 +58,7 @@ rule all:
         [models(modality) for modality in plan.modalities],
         named_models(),
         predictions(plan.splits),
+        "results/<corpus>/<run>/made_with.yaml",
         ["results/<corpus>/<run>/scene.html"] if outputs.compares_scenes(plan.protocols) else [],
         expand(rules.make_tables.output, protocol=plan.protocols),
         tables(f"results/{plan.corpus}/{plan.run}/tables", outputs.run_table_names(plan.protocols, plan.systems)),

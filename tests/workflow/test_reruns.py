@@ -15,7 +15,7 @@ from emofuse.runtime.store import read_parquet, read_tsv
 CLASSIFIERS = ("argmax", "svm", "xgboost", "mlp")
 CLASSIFY = {f"classify {name}": 3 for name in CLASSIFIERS}
 SHOW = {"make_tables": 1, "make_figures": 1, "make_report": 1}
-EVALUATE = {"evaluate": 1, "assess": 1, "measure_ceiling": 1} | SHOW
+EVALUATE = {"evaluate": 1, "assess": 1, "measure_ceiling": 1, "keep_record": 1} | SHOW
 RESULTS = CLASSIFY | EVALUATE
 MODALITIES = ("text", "audio", "video")
 
@@ -196,7 +196,7 @@ def test_settings_that_change_no_result_run_nothing(finished):
 
 
 def test_on_missing_reads_the_media_again_and_trains_nothing(finished):
-    expected = {"index_media": 1, "list_problems": 1, "make_report": 1}
+    expected = {"index_media": 1, "list_problems": 1, "keep_record": 1, "make_report": 1}
     assert with_setting(finished, "x.yaml", "corpus", "on_missing", value="drop") == expected
 
 
@@ -208,6 +208,7 @@ def test_another_protocol_adds_its_own_folds(finished):
     planned = with_setting(finished, "x.yaml", "protocols", value=["session", "speaker"])
     own = {f"{rule} {modality}": 6 for rule in ("fine_tune", "embed") for modality in MODALITIES}
     own |= {f"classify {name}": 6 for name in CLASSIFIERS} | {"make_split": 6, "evaluate": 1, "assess": 1}
+    own |= {"keep_record": 1}
     assert planned == own | {"measure_ceiling": 1, "make_tables": 1, "make_protocols_table": 1, "make_report": 1}
 
 

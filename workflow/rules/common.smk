@@ -47,8 +47,8 @@ def mistakes_as_messages():
     raise WorkflowError(message)
 
 
-# `snakemake download` needs no release. Snakemake does not say its targets yet when the Snakefile is parsed.
-here = workflow.is_main_process and "download" not in sys.argv[1:]
+# These need no release. Snakemake does not say its targets yet when the Snakefile is parsed.
+here = workflow.is_main_process and not {"download", "compare"} & set(sys.argv[1:])
 with mistakes_as_messages():
     require_plain_folder(PROJECT, RESOURCES)
     check(config, PROJECT / "workflow/schemas/config.schema.yaml", workflow.configfiles)
@@ -89,10 +89,11 @@ def stage_of(rule):
 
 
 def aim():
-    """Where that lies which this run was to make: the report, or the folder of what was asked for."""
+    """Where that lies which this run was to make: the report, another page, or the folder of what was asked for."""
     paths = [os.path.relpath(path) for job in workflow.dag.targetjobs for path in (job.output or job.input)]
     page = f"results/{plan.corpus}/{plan.run}/report.html"
-    return page if page in paths else os.path.commonpath(paths or [page]) or os.path.dirname(page)
+    pages = [page] if page in paths else [path for path in paths if path.endswith(".html")]
+    return pages[0] if len(pages) == 1 else os.path.commonpath(paths or [page]) or os.path.dirname(page)
 
 
 HEADING = f"emofuse, corpus {plan.corpus}, run {plan.run}"

@@ -1,7 +1,10 @@
 """Score every system, choose the final one, say how sure that is, and hold it against the annotators.
 
-In: predictions, splits and votes. Out: evaluation/, folds/.
+In: predictions, splits and votes. Out: evaluation/, folds/, made_with.yaml.
 """
+
+from emofuse.configuration import meaning
+from emofuse.configuration.record import made_with
 
 
 def predictions(splits):
@@ -112,3 +115,40 @@ rule measure_ceiling:
         classes=plan.classes,
     script:
         "../scripts/measure_ceiling.py"
+
+
+# What makes the results of a run: whatever else is run is not scored.
+MAKERS = [
+    *(["fine_tune", "embed"] if plan.trained else []),
+    *(["embed_frozen", "fit_probe"] if plan.frozen else []),
+    "classify",
+    *(["train_system"] if plan.systems else []),
+    "evaluate",
+]
+
+
+# After the evaluation, so that it is of the config that the results were made with, also where that is changed later.
+rule keep_record:
+    input:
+        scores=once_chosen(
+            lambda w: [
+                f"results/{plan.corpus}/{plan.run}/evaluation/{protocol}/scores.parquet" for protocol in plan.protocols
+            ]
+        ),
+    output:
+        "results/<corpus>/<run>/made_with.yaml",
+    log:
+        "results/<corpus>/<run>/logs/keep_record.log",
+    conda:
+        "../../envs/emofuse.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        code=fingerprint("keep_record"),
+        results_code={script: fingerprint(script)[0] for script in MAKERS},
+        leaks={name: meaning.LEAKS[name] for name in meaning.leaks(config)},
+        config=made_with(config),
+        protocols=plan.protocols,
+    script:
+        "../scripts/keep_record.py"

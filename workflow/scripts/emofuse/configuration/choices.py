@@ -28,7 +28,7 @@ from emofuse.splits.folds import PROTOCOLS, UNVALIDATED, constant, listed
 FORMATS = (".parquet", ".npz", ".npy")  # of vectors that were made elsewhere
 FEATURES = "encoders/features"
 # Folders beside the runs in results/<corpus.name>/.
-RESERVED = {"benchmarks", "clips", "index", "logs"}
+RESERVED = {"benchmarks", "clips", "compare", "index", "logs"}
 
 
 def check(config, schema, files=()):

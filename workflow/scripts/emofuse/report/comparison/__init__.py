@@ -1,0 +1,1 @@
+"""What the page that compares finished runs is made of."""
