@@ -1,0 +1,41 @@
+"""The minimal detectable difference against pairs of systems that answer turn by turn."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emofuse.evaluation import power
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import detectable  # noqa: E402
+
+SUPPORT = np.random.default_rng(0).multinomial(14, [0.2, 0.3, 0.3, 0.2], 40)  # 560 turns of 40 dialogs
+
+
+def test_the_stated_difference_is_found_four_times_in_five():
+    agreement, _, difference, found = next(detectable.simulate(250, 3, [0.8]))
+    assert agreement == 0.8 and 0.01 < difference < 0.04
+    assert found == pytest.approx(power.POWER, abs=0.075)  # three standard errors
+
+
+def test_power_follows_the_difference():
+    stated = power.detectable(SUPPORT, 0.8)
+    assert stated == power.detectable(SUPPORT, 0.8)
+    for measure, difference in stated.items():
+        reached = [power.power(SUPPORT, 0.8, d, 500, seed=9)[measure] for d in (0, difference, 1.5 * difference)]
+        assert reached[0] == pytest.approx(power.LEVEL, abs=0.03)
+        assert reached[1] == pytest.approx(power.POWER, abs=0.055)
+        assert reached[2] > 0.95
+
+
+def test_more_agreement_and_more_dialogs_show_less():
+    few, many = (power.detectable(support, 0.8)["wa"] for support in (SUPPORT[:20], SUPPORT))
+    assert many < few
+    assert power.detectable(SUPPORT, 0.9)["wa"] < many
+
+
+def test_five_dialogs_show_nothing():
+    assert np.isnan(list(power.detectable(SUPPORT[:5], 0.7).values())).all()
