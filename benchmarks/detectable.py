@@ -1,7 +1,7 @@
 """Is a minimal detectable difference found four times in five? Turn by turn, with fresh draws and the evaluation's whole test.
 
-`emofuse/evaluation/power.py` states the difference for the dialogs of one corpus that `simulated.py` draws; here pairs of systems
-answer these turns. Prints a Markdown table; progress goes to stderr.
+`emofuse/evaluation/power.py` states the difference for the dialogs of one corpus that `simulated.py` draws; here pairs of
+systems answer these turns. Prints a Markdown table; progress goes to stderr.
 """
 
 import sys
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
 
-from simulated import CLASS_EFFECTS, DIALOG_SD, DIALOGS, draw_turns, read_options
+from simulated import CLASS_EFFECTS, DIALOG_SD, draw_turns, read_options
 
 from emofuse.evaluation.power import AGREEMENTS, LEVEL, balance, detectable
 from emofuse.evaluation.statistics import count, sign_flip
@@ -31,11 +31,14 @@ def main(arguments=None):
         print(f"| {' | '.join(cells)} | {100 * found:.1f} ± {100 * error:.1f} % |", flush=True)
 
 
-def simulate(repetitions, seed, agreements=AGREEMENTS):
-    """Yield (agreement, measure, the difference that is stated, the share of pairs of systems in which it is found)."""
+def simulate(repetitions, seed, turns=None, agreements=AGREEMENTS):
+    """Yield (agreement, measure, the difference that is stated, the share of pairs of systems in which it is found).
+
+    turns: those of a corpus, or None for one that is drawn.
+    """
     rng = np.random.default_rng(seed)
-    turns = draw_turns(rng)
-    support = np.zeros((DIALOGS.sum(), CLASSES), int)
+    turns = turns or draw_turns(rng)
+    support = np.zeros((turns.dialog.max() + 1, CLASSES), int)
     np.add.at(support, (turns.dialog, turns.truth), 1)
     for agreement in agreements:
         for measure, difference in detectable(support, agreement).items():
@@ -48,7 +51,7 @@ def simulate(repetitions, seed, agreements=AGREEMENTS):
 
 def p_of_pair(rng, turns, agreement, difference):
     """{measure: p} of two systems' answers to the turns, the first better by `difference`."""
-    own, shared = rng.normal(0, DIALOG_SD, (2, DIALOGS.sum()))
+    own, shared = rng.normal(0, DIALOG_SD, (2, turns.dialog.max() + 1))
     both = rng.random(len(turns.truth)) < expit(CLASS_EFFECTS[turns.truth] + shared[turns.dialog])
     differ = rng.random(len(both)) > agreement
     first = rng.random(len(both)) < expit(balance(difference, agreement) + own[turns.dialog])

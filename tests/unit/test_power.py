@@ -10,14 +10,17 @@ from emofuse.evaluation import power
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-import detectable  # noqa: E402
+import detectable
+from simulated import Turns
 
 SUPPORT = np.random.default_rng(0).multinomial(14, [0.2, 0.3, 0.3, 0.2], 40)  # 560 turns of 40 dialogs
 
 
 def test_the_stated_difference_is_found_four_times_in_five():
-    agreement, _, difference, found = next(detectable.simulate(250, 3, [0.8]))
-    assert agreement == 0.8 and 0.01 < difference < 0.04
+    dialog, truth = (np.repeat(of.ravel(), SUPPORT.ravel()) for of in np.indices(SUPPORT.shape))
+    turns = Turns(dialog, dialog % 5, None, truth)
+    agreement, _, difference, found = next(detectable.simulate(250, 3, turns, [0.8]))
+    assert agreement == 0.8 and 0.03 < difference < 0.1
     assert found == pytest.approx(power.POWER, abs=0.075)  # three standard errors
 
 

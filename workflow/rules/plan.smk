@@ -60,7 +60,8 @@ rule plan:
         encoders=lambda w: forecast_encoders(),
         stages=lambda w: {each.name: stage_of(each.name) for each in workflow.rules if each.name != "all"},
         chosen={
-            m: [plan.candidates[m], f"results/{plan.corpus}/{plan.run}/selection/{m}.chosen.json"] for m in plan.choices
+            m: [plan.candidates[m], f"results/{plan.corpus}/{plan.run}/selection/{m}.chosen.json"]
+            for m in plan.choices
         },
         protocols=plan.splits_of,
         cores=lambda w: workflow.cores or 1,

@@ -1,4 +1,4 @@
-"""How large a difference between two systems a corpus can show at all: its own dialogs, many made-up pairs of systems, our test."""
+"""How large a difference between two systems a corpus can show: by many made-up pairs of systems on its own dialogs."""
 
 import numpy as np
 from scipy.optimize import brentq
@@ -9,8 +9,8 @@ from emofuse.evaluation.statistics import Counts, sign_flip
 
 LEVEL, POWER = 0.05, 0.8  # two-sided; the share of times that a difference is to be found
 AGREEMENTS = (0.7, 0.8, 0.9)  # shares of turns that two systems have both right or both wrong
-# Of the dialogs' effects on log odds, assumed for all simulations: of two dialogs in three a system has between 58 and 82 % right
-# instead of 71; of two systems that differ, the one gets between 35 and 65 % of what only one of them has right.
+# Of the dialogs' effects on log odds, assumed for all simulations: of two dialogs in three a system has between 58 and 82 %
+# right instead of 71, or between 35 and 65 % of what only one of two systems has right.
 DIALOG_SD = 0.6
 SIMULATIONS = 1_000  # an estimate of a power of 0.8 then has a standard error of 0.013
 FLIPS = 2_000  # of the test; the evaluation's own 10,000 find no more

@@ -1,4 +1,4 @@
-"""Measures one classifier on made-up vectors of a fold's size, in a process of its own: all of its systems, as a job makes them.
+"""Measures one classifier on made-up vectors of a fold's size, in a process of its own: all of its systems, as of a job.
 
 Started as `python -m emofuse.forecast.classifying CASE FOUND`, two JSON files; see `measure`.
 """
@@ -20,8 +20,11 @@ APART = 0.3  # of the classes' means, in units of the noise: classifiers learn s
 
 
 def measure(case):
-    """{"seconds"}: classifier, settings, early, train_vectors, threads (as of `ensemble.Method`); labels ({modality: name of its
-    encoder}), widths ({modality: width}), classes (their number), parts ({train, val, test: turns})."""
+    """{"seconds": of the systems of one fold}.
+
+    case: classifier, settings, early, train_vectors, threads (as of `ensemble.Method`), labels ({modality: its encoder}),
+    widths ({modality: width}), classes (their number), parts ({train, val, test: turns}).
+    """
     rng = np.random.default_rng(0)
     method = Method(
         case["classifier"], case["settings"], case["early"], case["train_vectors"], seed=0, threads=case["threads"]

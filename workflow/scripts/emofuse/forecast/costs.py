@@ -32,9 +32,9 @@ ELSEWHERE = (2, 0)  # all others, such as the demo's input
 
 @dataclass
 class Costs:
-    """records: `records.Records`. encoders: {(modality, encoder): what `measuring.measure` found, and epochs}. fitting: {(modality,
-    encoder): training records that fit}. classifiers: {name: what `classifying.measure` found, or None}. parts: {split: {part:
-    turns}}. turns: of the corpus. seconds: {dialog: seconds of its turns}."""
+    """records: `records.Records`. encoders: {(modality, encoder): what `measuring.measure` found, and epochs}. fitting:
+    {(modality, encoder): training records that fit}. classifiers: {name: what `classifying.measure` found, or None}. parts:
+    {split: {part: turns}}. turns: of the corpus. seconds: {dialog: seconds of its turns}."""
 
     records: object
     encoders: dict
@@ -75,9 +75,10 @@ class Costs:
             ]
             if rates:
                 return Cost(float(np.mean(rates)) * work["train"], _spread(rates), RECORD)
-        elif self.fitting.get(key) or job.rule.startswith("embed_frozen"):
-            if known := self.records.of(job.rule, prefix):
-                return Cost(float(np.mean(known)), _spread(known), RECORD)
+        elif (self.fitting.get(key) or job.rule.startswith("embed_frozen")) and (
+            known := self.records.of(job.rule, prefix)
+        ):
+            return Cost(float(np.mean(known)), _spread(known), RECORD)
         found = self.encoders.get(key)
         if not found:
             return Cost(float("nan"), None, UNKNOWN)
@@ -114,7 +115,9 @@ class Costs:
             return None
         rates = [seconds / self.seconds[dialog] for dialog, seconds in known.items()]
         rate = sum(known.values()) / sum(self.seconds[dialog] for dialog in known)
-        return Cost(rate * self.seconds.get(job.of["dialog"], 0), _spread(rates), MEASURED if len(known) < 4 else RECORD)
+        return Cost(
+            rate * self.seconds.get(job.of["dialog"], 0), _spread(rates), MEASURED if len(known) < 4 else RECORD
+        )
 
     def _of_classifier(self, job):
         name = job.of.get("classifier", job.of.get("system"))

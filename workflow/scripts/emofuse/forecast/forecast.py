@@ -41,7 +41,8 @@ DIFFERENCES = ("protocol", "turns", "dialogs", "agreement", "wa", "ua")
 class Run:
     """What is planned. config: checked. snakefile, corpus (results/<corpus>), run: where. encoders: list of dicts modality,
     encoder, settings, folder, clips (folder), manifests, frozen. stages: {rule: stage}. chosen: {modality: (names that are
-    chosen from, path of the choice)}. protocols: {name: paths of its splits}. cores, gpus: of the machine that Snakemake may use."""
+    chosen from, path of the choice)}. protocols: {name: its splits}. cores, gpus: that Snakemake may use. early, train_vectors:
+    as of `ensemble.Method`. classes: their number."""
 
     config: dict
     snakefile: str
@@ -61,12 +62,14 @@ class Run:
 
 
 def make_plan(run, turns, words, splits):
-    """(rows of plan.tsv, rows of plan_differences.tsv, facts for `telling.tell`). turns, words: paths of the corpus' tables, the
-    latter None where no words are read; splits: paths of split files."""
+    """(rows of plan.tsv, rows of plan_differences.tsv, facts for `telling.tell`). turns, words: paths of the corpus' tables,
+    the latter None where no words are read; splits: paths of split files."""
     table = read_parquet(turns).to_pandas()
     of_words = read_parquet(words).to_pandas() if words else None
     frames = {Path(path).stem: read_parquet(path).to_pandas() for path in splits}
-    parts = {name: {part: int((f["part"] == part).sum()) for part in ("train", "val", "test")} for name, f in frames.items()}
+    parts = {
+        name: {part: int((f["part"] == part).sum()) for part in ("train", "val", "test")} for name, f in frames.items()
+    }
     lengths = {modality: _lengths(modality, table, of_words) for modality in ("text", "audio", "video")}
     device = prepare_device(run.machine.device, run.computing.threads, run.computing.deterministic)
     named = cost(device, 0, 0, 0, {})["device"]
@@ -83,7 +86,15 @@ def make_plan(run, turns, words, splits):
     costs = Costs(known, found, fitting, classifiers, parts, len(table), seconds)
     jobs, left = _jobs(run, taken)
     rows = _rows(run, costs, jobs, left) + _space(run, found, jobs, table, seconds)
-    facts = {"device": named, "kind": device, "found": found, "taken": taken, "jobs": jobs, "left": left, "costs": costs}
+    facts = {
+        "device": named,
+        "kind": device,
+        "found": found,
+        "taken": taken,
+        "jobs": jobs,
+        "left": left,
+        "costs": costs,
+    }
     facts["stage_of"] = lambda job: _stage(run, job)
     return rows, differences(run.protocols, frames), facts
 
@@ -101,7 +112,7 @@ def _of_encoder(run, entry, fitting, known, lengths, frames, table, turns):
     epochs = entry["settings"].get("epochs", 0)
     benchmarks = "embed_frozen" if entry["frozen"] else "embed"
     prefix = f"{entry['modality']}_{entry['encoder']}"
-    if (fitting and known.of("fine_tune", f"{prefix}_") or entry["frozen"]) and known.of(benchmarks, prefix):
+    if ((fitting and known.of("fine_tune", f"{prefix}_")) or entry["frozen"]) and known.of(benchmarks, prefix):
         record = fitting[0] if fitting else {}
         found = {key: record.get(key) for key in ("peak_memory_mb", "parameters")}
         return found | {"width": _width(entry["folder"]), "epochs": epochs, "from": "record"}
@@ -111,7 +122,9 @@ def _of_encoder(run, entry, fitting, known, lengths, frames, table, turns):
     if not (folder / "config.json").exists() and entry["settings"]["model"] not in KNOWN:
         return {"epochs": epochs, "unknown": "it is not here yet: snakemake download"}
     split = next(iter(frames.values()))
-    of_part = {part: split.loc[split["part"] == part, "turn_id"] for part in ("train", "val")} | {"all": table["turn_id"]}
+    of_part = {part: split.loc[split["part"] == part, "turn_id"] for part in ("train", "val")} | {
+        "all": table["turn_id"]
+    }
     given = {part: [lengths[turn] for turn in ids if turn in lengths] for part, ids in of_part.items()}
     given["val"] = given["val"] or given["train"]
     case = {key: entry[key] for key in ("modality", "encoder", "settings", "folder", "clips", "manifests", "frozen")}
@@ -205,7 +218,12 @@ def _rows(run, costs, jobs, left):
         error = max((c.error for c in each if c.error is not None), default=None)
         rows.append(
             dict.fromkeys(COLUMNS, "")
-            | {"stage": key[0], "what": key[1], "jobs": len(grouped.get(key, of_key)), "left": len(remaining.get(key, []))}
+            | {
+                "stage": key[0],
+                "what": key[1],
+                "jobs": len(grouped.get(key, of_key)),
+                "left": len(remaining.get(key, [])),
+            }
             | {"seconds": round(float(seconds.mean()), 2), "error": "" if error is None else round(error, 3)}
             | {"hours": round(float(seconds.sum()) / 3600, 5)}
             | {"hours_left": round(sum(costs.of(job).seconds for job in remaining.get(key, [])) / 3600, 5)}
@@ -234,7 +252,7 @@ def _space(run, found, jobs, table, seconds):
             paths = [path for path in Path(root, entry["modality"]).glob("*.manifest.tsv") if _is_of(path, seconds)]
             manifests = {path: read_manifests([path]) for path in paths}
             of_dialogs = {path: seconds[path.name.removesuffix(".manifest.tsv")] for path in paths}
-            there, whole = space.clips_bytes(root, manifests, of_dialogs, total)
+            there, whole = space.clips_bytes(manifests, of_dialogs, total)
             rows.append({"what": f"{root}/{entry['modality']}", "bytes": whole, "bytes_there": there})
     at = f"{run.corpus}/{run.run}"
     for key, of_encoder in found.items():
@@ -251,7 +269,11 @@ def _space(run, found, jobs, table, seconds):
             width = of_encoder.get("width") or 768
             size = stored * space.store_bytes(len(table), width, run.classes)
             rows.append(
-                {"what": f"embeddings/{name}", "bytes": size, "bytes_there": space.folder_bytes(f"{at}/embeddings/{name}")}
+                {
+                    "what": f"embeddings/{name}",
+                    "bytes": size,
+                    "bytes_there": space.folder_bytes(f"{at}/embeddings/{name}"),
+                }
             )
     unique = {row["what"]: dict.fromkeys(COLUMNS, "") | {"stage": "disk"} | row for row in rows}
     return list(unique.values())

@@ -31,7 +31,7 @@ from emofuse.encoders.settings import Computing, Machine
 from emofuse.encoders.trainer import make_arguments, make_trainer
 from emofuse.forecast.sampling import representative, stand_ins
 from emofuse.runtime.devices import prepare_device, resolve_precision
-from emofuse.runtime.gpus import lease_gpu
+from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_json, write_json
 
 # Architectures whose sizes are known without a download.
@@ -44,9 +44,10 @@ KNOWN = {
     "MIT/ast-finetuned-audioset-10-10-0.4593": "ast",
     "MCG-NJU/videomae-base": "videomae",
 }
-SHARES = {"train": 0.5, "val": 0.15, "all": 0.35}  # of the seconds that the timed steps may take
-WARM = 3  # steps before them; the first is the largest of the epoch
-MOST = 60  # steps
+SHARES = {"train": 0.5, "val": 0.2, "all": 0.3}  # of the seconds that the timed steps may take
+WARM = 3  # steps before them; the first is the largest of the epoch, as in a training
+MOST = 60  # batches of an epoch that are measured before they come again
+SHORT = 5  # seconds
 
 
 class Cut(dict):
@@ -66,7 +67,6 @@ def measure(case):
     turns of about their length. train_s is 0 where nothing is trained.
     """
     computing, machine = Computing(**case["computing"]), Machine(**case["machine"])
-    lease_gpu(machine.device, jobs=machine.jobs_per_gpu)
     device = prepare_device(machine.device, computing.threads, computing.deterministic)
     precision = resolve_precision(computing.precision, device)
     transformers.set_seed(0)
@@ -79,12 +79,12 @@ def measure(case):
     else:
         with tempfile.TemporaryDirectory(prefix="emofuse-plan-") as folder:
             os.environ["TENSORBOARD_LOGGING_DIR"] = folder
-            setup = (folder, case["settings"], computing, machine, 0, device, precision, True)
+            setup = (folder, case["settings"], computing, machine, 0, device, precision, False)
             found |= _trained(classifier, data, make_arguments(*setup), case, machine)
             began = time.perf_counter()
             save_classifier(classifier, folder)
             found["save_s"] = time.perf_counter() - began
-    found |= _applied(classifier.to(device), data["all"], case, machine)
+    found |= _applied(classifier.to(device), data["all"], case, machine, found["train_s"])
     return found | cost(device, 0, 0, sum(p.numel() for p in classifier.parameters()), {}) | {"precision": precision}
 
 
@@ -102,9 +102,10 @@ def load(case, machine):
     else:
         backbone, processor = build(KNOWN[settings["model"]], list(WORDS), tiny=False)
     inputs = make_inputs(modality, processor, backbone.config, settings)
-    set_up(backbone, settings | ({"freeze_layers": 0} if case["frozen"] else {}), case["encoder"])
+    if not case["frozen"]:
+        set_up(backbone, settings, f"encoders.{modality}.{case['encoder']}")
     pixels = getattr(inputs, "pixels", None)
-    shape = (case["classes"], settings["pooling"], settings.get("dropout", 0.0), pixels, settings["layer"])
+    shape = (case["classes"], settings["pooling"], settings.get("dropout", 0.0), pixels, settings.get("layer", "last"))
     classifier = EmotionClassifier(backbone, *shape)
     if machine.gradient_checkpointing:
         backbone.activation_checkpointing_enable({"use_reentrant": False})
@@ -115,6 +116,8 @@ def _data(case, inputs, part):
     """A TurnDataset of as many turns as the part has, of about their lengths."""
     manifest = Cut(read_manifests(case["manifests"]))
     known = {turn: int(row["frames"]) for turn, row in manifest.items() if row["status"] == "ok"}
+    if not known:
+        raise EmofuseError(f"the dialogs that were cut to be measured hold no clip of {case['modality']}")
     turns = stand_ins(case["lengths"][part], known)
     labels = np.arange(len(turns)) % case["classes"]
     seed = 0 if part == "train" else None
@@ -122,19 +125,23 @@ def _data(case, inputs, part):
 
 
 class Clock(TrainerCallback):
-    """Notes when each step is done, and ends the training when its time is over."""
+    """Notes how long each step takes after the first, which warm up, and ends the training when its time is over."""
 
-    def __init__(self, seconds):
-        self.seconds, self.marks = seconds, []
+    def __init__(self, seconds, warm):
+        self.seconds, self.warm, self.steps, self.times = seconds, warm, 0, []
+        self.began = self.before = now()
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        self.before = now()
 
     def on_step_end(self, args, state, control, **kwargs):
-        self.marks.append(now() if len(self.marks) <= WARM else time.perf_counter())
-        timed = self.marks[-1] - self.marks[min(WARM, len(self.marks)) - 1]
-        if len(self.marks) > WARM + 2 and timed > self.seconds:
+        self.steps += 1
+        here = now()
+        warm = self.steps <= self.warm and here - self.began < self.seconds / 3
+        self.times.append((self.steps, 0.0 if warm else here - self.before))
+        self.before = here
+        if here - self.began > self.seconds and self.times[-1][1]:
             control.should_training_stop = True
-
-    def on_train_end(self, args, state, control, **kwargs):
-        self.marks[-1] = now()
 
 
 def _trained(classifier, data, arguments, case, machine):
@@ -142,38 +149,41 @@ def _trained(classifier, data, arguments, case, machine):
     settings = case["settings"]
     size = settings["batch_size"] * settings["gradient_accumulation"]
     classifier.loss = make_loss(settings, data["train"].labels, case["classes"])
-    order = list(LengthGroupedSampler(size, lengths=data["train"].lengths))
-    order = _ordered(data["train"], order, size)
-    some = _some(list(range(len(data["val"]))), data["val"], settings["eval_batch_size"], 4)
-    validation = Subset(data["val"], [i for batch in some for i in batch])
-    trainer = make_trainer(classifier, data["train"], validation, arguments, settings, machine, settings["epochs"])
+    order = _ordered(data["train"], list(LengthGroupedSampler(size, lengths=data["train"].lengths)), size)
+    trainer = make_trainer(classifier, data["train"], data["val"], arguments, settings, machine, settings["epochs"])
     trainer._get_train_sampler = lambda *_: _Fixed([i for batch in order for i in batch])
-    trainer._get_eval_sampler = lambda _: range(len(validation))
-    clock = Clock(case["seconds"] * SHARES["train"])
+    # Neither the weights of a best epoch nor a resume state are kept here.
+    trainer.best.on_evaluate = trainer.best.on_epoch_end = lambda *_, **__: None
+    clock = Clock(case["seconds"] * SHARES["train"], min(WARM, len(order) - 1))
     trainer.add_callback(clock)
-    # Copies of the weights at each validation; a training makes one only where it has become better.
-    trainer.best.on_evaluate = lambda *_, **__: None
-    trainer.args.num_train_epochs = trainer.args.num_train_epochs if len(order) > WARM + 2 else WARM + 3
     trainer.train()
-    marks = np.diff(clock.marks[WARM - 1 :] if len(clock.marks) > WARM else clock.marks)
-    counts = [len(batch) for batch in (order * len(clock.marks))[: len(clock.marks)]][-len(marks) :]
-    found = rate(marks, counts, "train")
-    began, times = now(), []
-    while not times or (now() - began < case["seconds"] * SHARES["val"] and len(times) < 3):
+    timed = [(seconds, len(order[(step - 1) % len(order)])) for step, seconds in clock.times if seconds]
+    found = rate(*zip(*timed, strict=True), "train")
+    number = _affordable(case, "val", found["train_s"] / 2, settings["eval_batch_size"])
+    some = _some(list(range(len(data["val"]))), data["val"], settings["eval_batch_size"], number)
+    validation = Subset(data["val"], [i for batch in some for i in batch])
+    trainer._get_eval_sampler = lambda _: range(len(validation))
+    times = []
+    for _ in range(3 if found["train_s"] * len(validation) < SHORT else 1):
         before = now()
-        trainer.evaluate()
+        trainer.evaluate(validation)
         times.append(now() - before)
     return found | rate(times, [len(validation)] * len(times), "val")
 
 
+def _affordable(case, part, seconds, size):
+    """How many batches, 1 to 4, of turns that take about so many seconds each can be evaluated at once."""
+    return int(np.clip(case["seconds"] * SHARES[part] / max(seconds * size, 1e-6), 1, 4))
+
+
 def _ordered(data, order, size):
-    """Batches of an epoch in the order in which they are measured: the largest, others that warm up, then those that stand
-    for all, so mixed that the first of them do so too."""
+    """Batches of an epoch in the order in which they are measured: the largest, then those that stand for all,
+    so mixed that the first of them do so too."""
     batches = [order[i : i + size] for i in range(0, len(order) - size + 1, size)] or [order]
     sizes = _sizes(data, batches)
     chosen = representative(batches, sizes, MOST)
     rng = np.random.default_rng(0)
-    return [batches[sizes.argmax()]] * WARM + [chosen[i] for i in rng.permutation(len(chosen))]
+    return [batches[sizes.argmax()], *(chosen[i] for i in rng.permutation(len(chosen)))]
 
 
 def _some(order, data, size, number):
@@ -200,15 +210,16 @@ class _Fixed(torch.utils.data.Sampler):
         return ((index, 0) for index in self.order)
 
 
-def _applied(classifier, data, case, machine):
+def _applied(classifier, data, case, machine, train_s):
     """all_s and its error: embedding turns of all lengths, batch by batch."""
     settings, times, counts, began = case["settings"], [], [], now()
     order = np.argsort(data.lengths, kind="stable").tolist()
     chosen = _some(order, data, settings["eval_batch_size"], MOST)
     chosen = [chosen[i] for i in np.random.default_rng(0).permutation(len(chosen))]
     # Several at a time, for the loader's processes are started for each call.
-    for number in range(0, len(chosen), 4):
-        turns = [i for batch in chosen[number : number + 4] for i in batch]
+    at_once = _affordable(case, "all", train_s / 2, settings["eval_batch_size"])
+    for number in range(0, len(chosen), at_once):
+        turns = [i for batch in chosen[number : number + at_once] for i in batch]
         part = Subset(data, turns)
         part.inputs, part.lengths = data.inputs, [data.lengths[i] for i in turns]
         before = now()
@@ -221,7 +232,7 @@ def _applied(classifier, data, case, machine):
 
 
 def rate(times, counts, name):
-    """{name_s: seconds a turn, name_error: its standard error as a share of it} of some stretches of work; nan of a single one."""
+    """{name_s: seconds a turn, name_error: its standard error as a share of it, None of a single one} of stretches of work."""
     times, counts = np.asarray(times, float), np.asarray(counts, float)
     each = times.sum() / counts.sum()
     residuals = times - each * counts

@@ -39,7 +39,9 @@ def read_records(corpus, run):
                 found.seconds.setdefault(path.parent.name, {}).setdefault(path.stem, rows[0])
         for path in sorted(folder.glob("encoders/*/*/*/seed*/training.json")):
             record = read_json(path)
-            if history := path.with_name("history.parquet").exists() and read_parquet(path.with_name("history.parquet")):
+            if history := path.with_name("history.parquet").exists() and read_parquet(
+                path.with_name("history.parquet")
+            ):
                 record["epochs"] = round(max(history["epoch"].to_pylist(), default=0))
                 record["split"] = path.parents[1].name
                 found.trainings.setdefault((record["modality"], record["encoder"]), []).append(record)

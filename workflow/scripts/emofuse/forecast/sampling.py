@@ -18,7 +18,9 @@ def stand_ins(lengths, known):
     """For each of (n,) lengths the name of the clip in `known`, {name: length}, whose length is nearest."""
     names = sorted(known, key=lambda name: (known[name], name))
     have = np.array([known[name] for name in names], float)
-    right = np.searchsorted(have, lengths).clip(1, max(1, len(have) - 1)) if len(have) > 1 else np.zeros(len(lengths), int)
+    right = (
+        np.searchsorted(have, lengths).clip(1, max(1, len(have) - 1)) if len(have) > 1 else np.zeros(len(lengths), int)
+    )
     left = np.maximum(right - 1, 0)
     nearer = np.abs(have[left] - lengths) <= np.abs(have[right] - lengths)
     return [names[i] for i in np.where(nearer, left, right)]

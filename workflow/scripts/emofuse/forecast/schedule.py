@@ -3,14 +3,24 @@
 import heapq
 from collections import Counter
 
-# What each kind of job waits for, as a whole: a little later than Snakemake, which lets a job start as soon as its own inputs are
-# there.
-ORDER = ("demo", "corpus", "clips", "proof", "encoders", "embeddings", "motion", "selection", "fusion", "evaluation", "report")
+# One after the other; Snakemake, which lets a job start as soon as its own inputs are there, needs a little less.
+ORDER = (
+    "demo",
+    "corpus",
+    "clips",
+    "proof",
+    "encoders",
+    "embeddings",
+    "motion",
+    "selection",
+    "fusion",
+    "evaluation",
+    "report",
+)
 
 
 def wall_seconds(jobs, cores, gpus):
-    """{stage: (first second, last)} of `jobs`, (stage, seconds, threads, gpu): the longest first within a stage, and a stage when
-    the one before it is over; all that waits for nothing goes on at once."""
+    """{stage: (first second, last)} of (stage, seconds, threads, gpu); a stage begins when the one before it is over."""
     found, clock = {}, 0.0
     for stage in sorted({job[0] for job in jobs}, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
         end = makespan([job[1:] for job in jobs if job[0] == stage], cores, gpus)
@@ -20,7 +30,7 @@ def wall_seconds(jobs, cores, gpus):
 
 
 def makespan(jobs, cores, gpus):
-    """Seconds until all of the (seconds, threads, gpu) are done, each started as soon as cores and GPUs are free for it."""
+    """Seconds until all of the (seconds, threads, gpu) are done, the longest first, each as soon as cores and GPUs are free."""
     free, running, clock, end = Counter(cores=cores, gpus=gpus), [], 0.0, 0.0
     waiting = sorted(((seconds, min(threads, cores), min(gpu, gpus)) for seconds, threads, gpu in jobs), reverse=True)
     while waiting:

@@ -6,8 +6,8 @@ from pathlib import Path
 STATES = 2 * 4  # resume states of a training, each of weights, the best ones and two of the optimiser's
 
 
-def clips_bytes(folder, manifests, of_dialogs, total):
-    """(bytes of a modality's clips that are there, bytes of all of them): what the manifests' clips take a second, for all turns.
+def clips_bytes(manifests, of_dialogs, total):
+    """(bytes of a modality's clips that are there, bytes of all of them, by what those take a second).
 
     of_dialogs: {manifest: seconds of its turns}; total: seconds of all turns.
     """

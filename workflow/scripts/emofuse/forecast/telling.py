@@ -8,6 +8,7 @@ from emofuse.forecast import schedule, space
 from emofuse.runtime.progress import duration
 
 BUSY = 1.5  # processes a core that want to compute, from which on a measurement is called disturbed
+SHOWN = ("fine_tune", "embed", "classify", "train_system")  # rules whose jobs are told one by one
 ROOM = 0.9  # share of a device's memory that may be filled
 
 
@@ -25,8 +26,9 @@ def _heading(run, facts):
     load = os.getloadavg()[0]
     text = f"Plan of {run.corpus}/{run.run} on this machine: {facts['kind']} ({facts['device']}), {run.cores} cores"
     text += f", {run.gpus} GPU jobs at a time" if facts["kind"] == "cuda" else ""
+    disturbed = "It is busy (load {:.1f} on {} cores): what was measured now is what a run takes beside that"
     if load > BUSY * (os.cpu_count() or 1):
-        text += f".\nIt is busy (load {load:.1f} on {os.cpu_count()} cores): what was measured now is what a run takes beside that"
+        text += ".\n" + disturbed.format(load, os.cpu_count())
     return text + "."
 
 
@@ -59,7 +61,7 @@ def _line(name, rows, walls):
 
 def _kinds(work):
     """What each training and classifier takes, the longest first."""
-    kinds = [row for row in work if row["what"].split()[0] in ("fine_tune", "embed", "embed_frozen", "classify", "train_system")]
+    kinds = [row for row in work if row["what"].startswith(SHOWN)]
     kinds.sort(key=lambda row: -(row["hours"] if not math.isnan(row["hours"]) else math.inf))
     lines = [("of these", "jobs", "left", "each", "memory", "by")]
     for row in kinds:
@@ -96,12 +98,15 @@ def _assumed(run, facts, work):
     """What was taken for granted."""
     for modality, (names, path) in run.chosen.items():
         if not Path(path).exists():
-            yield f"The encoder of {modality} is still to be chosen; counted as if it were {facts['taken'][modality]}, of {', '.join(names)} the one that takes longest."
+            yield (
+                f"The encoder of {modality} is still to be chosen; counted as if it were {facts['taken'][modality]}, of"
+                f" {', '.join(names)} the one that takes longest."
+            )
     for (modality, name), found in facts["found"].items():
         if found.get("unknown"):
             yield f"encoders.{modality}.{name}: unknown, and in no sum: {found['unknown']}."
         elif found.get("random"):
-            yield f"encoders.{modality}.{name}: its weights are not here; one of the same size with random weights was measured."
+            yield f"encoders.{modality}.{name}: not downloaded; one of the same size with random weights was measured."
     if unknown := [row["what"] for row in work if math.isnan(row["seconds"]) and row["stage"] == "fusion"]:
         yield f"Unknown, and in no sum: {', '.join(unknown)}."
     yield "Trainings are counted with all epochs of the config; with patience, and in refits, they take less."
@@ -117,11 +122,12 @@ def _memory(run, facts):
 
         have, where = torch.cuda.get_device_properties(0).total_memory / 2**20 / sharing, "the GPU"
     else:
-        have, where = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20, "this machine"
+        sharing = max(1, run.cores // run.computing.threads)
+        have, where = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20 / sharing, "this machine"
     for (modality, name), found in facts["found"].items():
         need = found.get("peak_memory_mb") or 0
         if need > ROOM * have:
-            share = f", shared by {sharing} (training.jobs_per_gpu)," if facts["kind"] == "cuda" and sharing > 1 else ""
+            share = f", shared by {sharing} jobs," if sharing > 1 else ""
             yield (
                 f"WARNING: a training of {name} takes {need / 1024:.1f} GB, and {where}{share} has {have / 1024:.1f} GB. Set"
                 f" training.gradient_checkpointing to true, or lower encoders.{modality}.{name}.batch_size, with"
@@ -134,14 +140,16 @@ def _short_of_disk(run, rows):
     more = sum(max(0, (row["bytes"] or 0) - row["bytes_there"]) for row in disk)
     free = space.free_bytes(run.corpus)
     if more > free:
-        yield f"WARNING: {_size(more)} are to be written, and {_size(free)} are free in {run.corpus}. Make space before you start."
+        yield f"WARNING: {_size(more)} are to be written, and {_size(free)} are free in {run.corpus}. Make space first."
 
 
 def columns(lines):
-    """Tuples of text under each other, the first to the left and the others to the right, the last of five or more too."""
+    """Tuples of text under each other, the first to the left and the others to the right."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]).rstrip()
+        "  ".join(
+            [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
+        ).rstrip()
         for line in lines
     )
 
