@@ -80,7 +80,7 @@ class Costs:
         ):
             return Cost(float(np.mean(known)), _spread(known), RECORD)
         found = self.encoders.get(key)
-        if not found:
+        if not found or "start_s" not in found:
             return Cost(float("nan"), None, UNKNOWN)
         parts = {name: turns * found[f"{name}_s"] for name, turns in work.items()}
         variance = sum((parts[name] * (found[f"{name}_error"] or 0)) ** 2 for name in parts)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from emofuse.clips.files import read_manifests
 from emofuse.corpora.units import unit_of
@@ -180,9 +182,11 @@ def _jobs(run, taken):
     """(all Jobs of the run, those still to be done)."""
     resolved = deepcopy(run.config)
     resolved["fusion"] = dict(taken)
-    whole = planned(run.snakefile, resolved, run.cores, everything=True)
     ready = all(Path(path).exists() for _, path in run.chosen.values())
-    return whole, planned(run.snakefile, run.config if ready else resolved, run.cores)
+    with ThreadPoolExecutor(2) as pool:
+        whole = pool.submit(planned, run.snakefile, resolved, run.cores, everything=True)
+        left = pool.submit(planned, run.snakefile, run.config if ready else resolved, run.cores)
+        return whole.result(), left.result()
 
 
 def _classifiers(run, taken, found, parts, known):
@@ -292,7 +296,8 @@ def differences(protocols, frames):
         for agreement in AGREEMENTS:
             key = (support.tobytes(), support.shape, agreement)
             if key not in known:
-                known[key] = detectable(support, agreement)
+                with threadpool_limits(1):  # its products are small, and the cores may be others' now
+                    known[key] = detectable(support, agreement)
             facts = {"protocol": protocol, "turns": len(tests), "dialogs": len(support), "agreement": agreement}
             rows.append(facts | {name: round(value, 5) for name, value in known[key].items()})
     return rows

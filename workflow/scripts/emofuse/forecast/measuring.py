@@ -129,10 +129,11 @@ class Clock(TrainerCallback):
 
     def __init__(self, seconds, warm):
         self.seconds, self.warm, self.steps, self.times = seconds, warm, 0, []
-        self.began = self.before = now()
+        self.began = self.before = None
 
     def on_epoch_begin(self, args, state, control, **kwargs):
         self.before = now()
+        self.began = self.began or self.before
 
     def on_step_end(self, args, state, control, **kwargs):
         self.steps += 1
@@ -140,7 +141,7 @@ class Clock(TrainerCallback):
         warm = self.steps <= self.warm and here - self.began < self.seconds / 3
         self.times.append((self.steps, 0.0 if warm else here - self.before))
         self.before = here
-        if here - self.began > self.seconds and self.times[-1][1]:
+        if here - self.began > self.seconds and sum(seconds > 0 for _, seconds in self.times) > 1:
             control.should_training_stop = True
 
 
