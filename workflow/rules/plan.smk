@@ -65,7 +65,7 @@ rule plan:
         },
         protocols=plan.splits_of,
         cores=lambda w: workflow.cores or 1,
-        gpus=lambda w: dict(workflow.global_resources.items()).get("gpu", 1),
+        gpus=lambda w: next((limit.value for name, limit in workflow.global_resources.items() if name == "gpu"), 1),
         classes=len(plan.classes),
         train_vectors=plan.train_vectors,
     script:
