@@ -24,6 +24,14 @@ def test_the_stated_difference_is_found_four_times_in_five():
     assert found == pytest.approx(power.POWER, abs=0.085)  # three standard errors
 
 
+def test_pairs_differ_by_what_is_stated_and_agree_as_often():
+    rng = np.random.default_rng(0)
+    own = rng.normal(0, power.DIALOG_SD, 200_000)
+    first = rng.random(200_000) < 1 / (1 + np.exp(-power.balance(0.06, 0.8) - own))
+    assert 0.2 * (2 * first.mean() - 1) == pytest.approx(0.06, abs=0.002)  # of all turns; the others cancel
+    assert power.balance(0.0, 0.8) == pytest.approx(0, abs=1e-6) and power.balance(0.2, 0.8) == np.inf
+
+
 def test_power_follows_the_difference():
     stated = power.detectable(SUPPORT, 0.8)
     assert stated == power.detectable(SUPPORT, 0.8)
