@@ -3,6 +3,7 @@
 snakemake --cores 8 --config 'corpus={root: /data/IEMOCAP_full_release}'     the real run
 snakemake --cores 2 --configfile config/demo.yaml                            the demo, on input that it makes itself
 snakemake --cores 2 check                                                    look at the release, train nothing
+snakemake --cores 2 plan                                                     hours, memory, disk, and what it can show
 snakemake --cores 2 contact_sheet                                            see whether the crops show who speaks
 snakemake --cores 2 download                                                 fetch the encoders, on a machine with network
 snakemake --cores 8 session3                                                 one fold alone, down to its tables
@@ -46,6 +47,7 @@ include: "workflow/rules/paper.smk"
 include: "workflow/rules/scene.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/plan.smk"
 
 
 rule all:

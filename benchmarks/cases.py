@@ -22,6 +22,7 @@ from emofuse.encoders import inputs as emofuse_inputs
 from emofuse.encoders.architectures import build
 from emofuse.encoders.inputs import AudioInputs, Collator, TurnDataset, VideoInputs, make_inputs
 from emofuse.encoders.model import EmotionClassifier
+from emofuse.forecast.sampling import representative
 from emofuse.runtime.devices import prepare_device, resolve_precision
 
 CLASSES = 4
@@ -323,17 +324,6 @@ class Bench:
     def _between(self, before, after):
         """Seconds between two marks."""
         return after - before if self.device == "cpu" else before.elapsed_time(after) / 1_000
-
-
-def representative(batches, sizes, number):
-    """`number` of the batches, in their order, that stand for all: sorted by size and cut into as many groups, from each
-    the batch whose size is closest to the group's mean. sizes: float (batches,)."""
-    if number >= len(batches):
-        return batches
-    chosen = []
-    for group in np.array_split(np.argsort(sizes, kind="stable"), number):
-        chosen.append(group[np.argmin(np.abs(sizes[group] - sizes[group].mean()))])
-    return [batches[i] for i in sorted(chosen)]
 
 
 def _processor_name():

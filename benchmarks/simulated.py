@@ -5,10 +5,15 @@ mix of classes (Dirichlet), and the effects that the odds of its turns share (no
 """
 
 import argparse
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from scipy.special import expit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/scripts"))
+
+from emofuse.evaluation.power import DIALOG_SD, mean_right
 
 DIALOGS = np.array([28, 30, 32, 30, 31])  # of IEMOCAP's sessions
 CLASS_TURNS = np.array([1103, 1636, 1708, 1084])  # IEMOCAP's angry, happy (with excited), neutral and sad turns
@@ -17,9 +22,6 @@ TURNS = CLASS_TURNS.sum() / DIALOGS.sum()  # of a dialog, on average: 36.6
 SHAPE = 5  # of the negative binomial: a standard deviation of 16.6 turns
 CONCENTRATION = 2.0  # of the Dirichlet: most turns of a dialog are of one or two classes
 CLASS_EFFECTS = np.array([1.2, 0.8, 0.6, 1.0])  # log odds of a right answer where all other effects are 0
-DIALOG_SD = (
-    0.6  # of the dialogs' effects on the log odds: of two dialogs in three, between 58 and 82 % right instead of 71
-)
 SPEAKER_SD = 0.4  # of the speakers' effects
 
 
@@ -50,14 +52,12 @@ def long_run(speaker_effects=None, speaker_sd=0.0):
     Length, mix and effects of a dialog are independent, so the classes' shares are SHARES, and a class's recall is the
     mean of the logistic function over the effects, here by Gauss and Hermite's quadrature.
     """
-    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     if speaker_effects is None:
         speaker_effects, of_speaker = np.zeros(1), np.ones(1)
     else:
         of_speaker = np.repeat(DIALOGS / DIALOGS.sum() / 2, 2)
-    spread = np.hypot(DIALOG_SD, speaker_sd) * nodes
-    odds = CLASS_EFFECTS[:, None, None] + speaker_effects[:, None] + spread
-    recalls = expit(odds) @ (weights / weights.sum()) @ of_speaker
+    odds = CLASS_EFFECTS[:, None] + speaker_effects
+    recalls = mean_right(odds, np.hypot(DIALOG_SD, speaker_sd)) @ of_speaker
     return {"wa": recalls @ SHARES, "ua": recalls.mean()}
 
 

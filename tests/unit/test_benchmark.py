@@ -91,11 +91,11 @@ def test_drawn_turns_have_the_mean_of_the_histogram():
 
 
 def test_chosen_batches_stand_for_all():
-    import cases
+    from emofuse.forecast import sampling
 
     sizes = np.random.default_rng(0).lognormal(size=400)
     batches = [[i] for i in range(400)]
-    chosen = [i for (i,) in cases.representative(batches, sizes, 20)]
+    chosen = [i for (i,) in sampling.representative(batches, sizes, 20)]
     assert len(set(chosen)) == 20 and chosen == sorted(chosen)
     assert sizes[chosen].mean() == pytest.approx(sizes.mean(), rel=0.05)
-    assert cases.representative(batches[:3], sizes[:3], 20) == batches[:3]
+    assert sampling.representative(batches[:3], sizes[:3], 20) == batches[:3]
