@@ -9,6 +9,7 @@ snakemake --cores 8 session3                                                 one
 snakemake status                                                             what runs now, and how far it is
 snakemake --cores 8 paper                                                    the paper's tables and figures, by number
 snakemake --cores 8 export                                                   the final system as one folder; docs/predict.md
+snakemake --cores 8 robustness                                               the test part under noise; docs/robustness.md
 """
 
 from snakemake.utils import min_version
@@ -44,6 +45,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/scene.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/robustness.smk"
 
 
 rule all:
