@@ -31,7 +31,7 @@ def severities(config, modalities):
         of, where = known[name], f"robustness.degradations.{name}"
         values, (low, high) = of_config or of["SEVERITIES"], of["RANGE"]
         if outside := [f"{value:g}" for value in values if not low <= value <= high]:
-            problems.append(f"{where}: {', '.join(outside)} is not from {low:g} to {high:g} ({of['UNIT']})")
+            problems.append(f"{where}: {', '.join(outside)} is not from {low:g} to {high:g}; {of['UNIT']}")
         if of.get("LISTENS") and not can_listen:
             problems.append(f"{where}: it needs a Whisper model, predict.asr, and sound in the run; leave it out")
     if problems:

@@ -98,12 +98,9 @@ def _best_other(rows, modality):
 
 
 def tried(rows, degradations):
-    """[(modality, degradation)] in the order of the modalities and of the degradations."""
-    pairs = set(
-        rows.loc[~rows["degradation"].isin([CLEAN, MISSING]), ["modality", "degradation"]].itertuples(False, None)
-    )
-    order = list(degradations)
-    return sorted(pairs, key=lambda pair: (list(MODALITY_TITLES).index(pair[0]), order.index(pair[1])))
+    """[(modality, degradation)] in the order of the degradations."""
+    modality_of = dict(zip(rows["degradation"], rows["modality"], strict=True))
+    return [(modality_of[name], name) for name in degradations if name in modality_of]
 
 
 def panels_of(rows, degradations, fused):
@@ -149,19 +146,25 @@ def findings(rows, degradations, fused):
 
 
 def _severity(value, degradation):
-    return f"{value:g} {degradation['UNIT']}"
+    return degradation["SAID"].format(value)
+
+
+def _sure(low, high):
+    """'(95 % interval -4.8 to +4.0, ...)' of a difference."""
+    unsure = "; these turns cannot tell it from nothing" if low <= 0 <= high else ""
+    return f"(95 % interval of the difference {low:+.1f} to {high:+.1f}{unsure})"
 
 
 def _loss(lines, degradation, modality, title):
-    """What the fused system loses at the severity in the middle, and at the last one."""
-    middle = lines.iloc[1 + (len(lines) - 1) // 2] if len(lines) > 2 else lines.iloc[1]
-    at = _severity(middle["severity"], degradation)
+    """What the fused system loses at the severity in the middle."""
+    middle = lines.iloc[len(lines) // 2]
     change, low, high = (middle[f"wa_change{ending}"] for ending in ("", "_low", "_high"))
-    unsure = ", which these turns cannot tell from nothing" if low <= 0 <= high else ""
-    word = "loses" if change < 0 else "gains" if change > 0 else "keeps its level:"
+    does = (
+        "keeps its WA" if abs(change) < 0.05 else f"{'loses' if change < 0 else 'gains'} {abs(change):.1f} points of WA"
+    )
     return (
-        f"{degradation['TITLE']} ({MODALITY_TITLES[modality]}), {at}: the {title} {word} {abs(change):.1f} points of WA "
-        f"(95 % interval of the difference {low:+.1f} to {high:+.1f}{unsure}) and has {middle['wa']:.1f} %."
+        f"{degradation['TITLE']} ({MODALITY_TITLES[modality]}), {_severity(middle['severity'], degradation)}: the {title} "
+        f"{does} {_sure(low, high)} and has {middle['wa']:.1f} %."
     )
 
 
@@ -185,20 +188,13 @@ def _without(rows, fused, modality, worst, degradations):
     missing = _of(rows, fused, modality, MISSING)
     if missing is None:
         return ""
-    without, title = missing["wa"].iloc[-1], MODALITY_TITLES[modality]
-    difference = worst["wa"] - without
-    by = degradations[worst["degradation"]]
-    at = f"{by['TITLE'].lower()}, {_severity(worst['severity'], by)}"
-    verdict = (
-        "so bad input is worth more than none"
-        if difference > 0.05
-        else "so leaving it out would be better"
-        if difference < -0.05
-        else "which is as good as none"
-    )
+    difference, low, high = (worst[f"wa_over_missing{ending}"] for ending in ("", "_low", "_high"))
+    title, by = MODALITY_TITLES[modality], degradations[worst["degradation"]]
+    verdict = "It is better with it" if difference > 0 else "It would be better off without it"
     return (
-        f"Without any {title} the {system_title(fused)} has {without:.1f} % WA; with {title} at its worst ({at}) "
-        f"{worst['wa']:.1f} %, {verdict}."
+        f"Without any {title} the {system_title(fused)} has {missing['wa'].iloc[-1]:.1f} % WA; with {title} at its worst "
+        f"({by['TITLE'].lower()}, {_severity(worst['severity'], by)}) {worst['wa']:.1f} %. {verdict}, by "
+        f"{abs(difference):.1f} points {_sure(low, high)}."
     )
 
 
@@ -212,14 +208,12 @@ def limits(obstacles, final, untried, fused):
             said.append(
                 f"In its place stands {fused}, the mean of the modalities' softmax outputs, of which nothing is trained."
             )
-    for modality, why in untried.items():
-        said.append(f"{MODALITY_TITLES[modality].capitalize()} is not degraded: {why}.")
-    return said
+    return said + [f"{MODALITY_TITLES[m].capitalize()} is not degraded: {why}." for m, why in untried.items()]
 
 
 def table_of(rows, degradations):
     """A row a condition and system: WA and UA with intervals, and the difference to the same turns as they are."""
-    heads, order = [], {}
+    heads, order, place = [], {}, {name: number for number, name in enumerate(degradations)}
     for row in rows.itertuples():
         heads.append(
             (
@@ -229,9 +223,10 @@ def table_of(rows, degradations):
                 system_title(row.system),
             )
         )
-        places = {CLEAN: -1, MISSING: len(degradations)} | {name: place for place, name in enumerate(degradations)}
-        modality = list(MODALITY_TITLES).index(row.modality) if row.modality else -1
-        order[row.Index] = (modality, places[row.degradation], len(order))
+        of_modality = [of["MODALITY"] == row.modality for of in degradations.values()]
+        first = of_modality.index(True) if row.modality else -1
+        last = len(degradations) if row.degradation == MISSING else place.get(row.degradation, -1)
+        order[row.Index] = (first, last, len(order))
     index = pd.MultiIndex.from_tuples(heads, names=["Degraded", "By", "Severity", "System"])
 
     def of(ending):

@@ -9,7 +9,7 @@ import pyarrow as pa
 from emofuse.evaluation import statistics
 from emofuse.evaluation.folds import strata
 from emofuse.evaluation.predictions import read_splits
-from emofuse.robustness.answering import CHOSEN, CLEAN, STAND_IN
+from emofuse.robustness.answering import CHOSEN, CLEAN, MISSING, STAND_IN
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, write_parquet
 
@@ -21,9 +21,10 @@ SCHEMA = pa.schema(
         ("severity", pa.float64()),
         ("n", pa.int64()),
         *(
-            (f"{measure}{ending}", pa.float64())
+            (f"{name}{ending}", pa.float64())
             for measure in MEASURES
-            for ending in ("", "_low", "_high", "_change", "_change_low", "_change_high")
+            for name in (measure, f"{measure}_change", f"{measure}_over_missing")
+            for ending in ("", "_low", "_high")
         ),
     ]
 )
@@ -34,10 +35,10 @@ def score(answers, splits, output, untried=None, resamples=10_000):
 
     splits: paths of their split files. untried: {modality: why nothing of it is degraded}. The table, Parquet: SCHEMA; scores
     are fractions; *_low, *_high: 95 % interval by bootstrap over dialogs within sessions; *_change: degraded less clean of the
-    same system and turns, with the interval of the same bootstrap. A condition that not all folds have is left out: a final
-    system of one modality says nothing without it. Where the final system of any fold cannot be asked there is no `chosen`,
-    else no late-sum-argmax. Metadata: folds, final ({fold: name}), obstacles ({fold: why it cannot be asked}), untried (JSON
-    all), seed.
+    same system and turns, with the interval of the same bootstrap; *_over_missing: degraded less the modality missing, null
+    where that is not known. A condition that not all folds have is left out: a final system of one modality says nothing
+    without it. Where the final system of any fold cannot be asked there is no `chosen`, else no late-sum-argmax. Metadata,
+    JSON: folds, final ({fold: name}), obstacles ({fold: why it cannot be asked}), untried, seed.
     """
     frames, classes = read_splits(splits)
     facts = pd.concat(frame[frame["part"] == "test"] for frame in frames.values())
@@ -77,18 +78,21 @@ def _indices(names, classes):
 def _rows(keys, counts, resamples):
     values, drawn = statistics.scores(counts), statistics.resample(counts, resamples)
     clean = {key[0]: number for number, key in enumerate(keys) if key[2] == CLEAN}
+    missing = {key[:2]: number for number, key in enumerate(keys) if key[2] == MISSING}
     rows = []
     for number, (system, modality, degradation, severity) in enumerate(keys):
         row = {"system": system, "modality": modality, "degradation": degradation}
         row |= {"severity": None if np.isnan(severity) else severity, "n": int(counts.support.sum())}
-        base = clean[system]
         for measure in MEASURES:
             of, draws = values[measure][:, 0], drawn[measure]
-            for name, value, sample in (
-                (measure, of[number], draws[:, number]),
-                (f"{measure}_change", of[number] - of[base], draws[:, number] - draws[:, base]),
-            ):
-                low, high = np.quantile(sample, [0.025, 0.975])
-                row |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
+            row |= _ends(measure, of[number], draws[:, number])
+            for name, base in (("change", clean[system]), ("over_missing", missing.get((system, modality)))):
+                if base is not None:
+                    row |= _ends(f"{measure}_{name}", of[number] - of[base], draws[:, number] - draws[:, base])
         rows.append(row)
     return rows
+
+
+def _ends(name, value, sample):
+    low, high = np.quantile(sample, [0.025, 0.975])
+    return {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}

@@ -4,10 +4,11 @@ import numpy as np
 
 from emofuse.robustness.degradations._noise import active_level, mixed
 
-PLACE = 2
+PLACE = 1
 TITLE = "Babble"
 MODALITY = "audio"
-UNIT = "dB"
+UNIT = "SNR (dB)"
+SAID = "{:g} dB"
 SENTENCE = (
     "six other turns of the same test part, of other speakers where it has any, overlaid at one level, so many dB below the "
     "level of active speech"

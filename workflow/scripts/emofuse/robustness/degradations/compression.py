@@ -7,7 +7,8 @@ import numpy as np
 PLACE = 5
 TITLE = "Compression"
 MODALITY = "video"
-UNIT = "CRF"
+UNIT = "rate factor"
+SAID = "rate factor {:g}"
 SENTENCE = "the pictures of a window, as the encoder reads them, through H.264 at so large a rate factor (51: the most)"
 SEVERITIES = [35, 43, 51]
 RANGE = (0, 51)

@@ -5,7 +5,8 @@ import numpy as np
 PLACE = 6
 TITLE = "Darkness"
 MODALITY = "video"
-UNIT = "stops"
+UNIT = "stops darker"
+SAID = "{:g} stops"
 SENTENCE = "pictures so many stops darker, each of which halves the light (gamma 2.2), without the noise of a camera"
 SEVERITIES = [2, 4, 6]
 RANGE = (0, 16)

@@ -4,6 +4,7 @@ PLACE = 7
 TITLE = "Dropped words"
 MODALITY = "text"
 UNIT = "% dropped"
+SAID = "{:g} %"
 SENTENCE = "each word dropped with a probability of so many percent"
 SEVERITIES = [10, 30, 50]
 RANGE = (0, 100)

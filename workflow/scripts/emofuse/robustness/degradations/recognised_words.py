@@ -5,7 +5,8 @@ from emofuse.robustness.degradations import babble
 PLACE = 8
 TITLE = "Recognised words"
 MODALITY = "text"
-UNIT = "dB"
+UNIT = "SNR (dB)"
+SAID = "{:g} dB"
 SENTENCE = (
     "what the Whisper model of predict.asr recognises in the turn's sound under babble, so many dB below the level of active "
     "speech; 60 dB cannot be heard"

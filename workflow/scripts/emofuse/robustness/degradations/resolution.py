@@ -6,6 +6,7 @@ PLACE = 4
 TITLE = "Lower resolution"
 MODALITY = "video"
 UNIT = "times fewer pixels a side"
+SAID = "1/{:g} of the pixels a side"
 SENTENCE = "pictures of so many times fewer pixels a side than the encoder reads, made large again"
 SEVERITIES = [2, 4, 8]
 RANGE = (1, 64)

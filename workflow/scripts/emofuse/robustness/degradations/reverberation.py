@@ -8,7 +8,8 @@ from emofuse.robustness.degradations._noise import active_level, unclipped
 PLACE = 3
 TITLE = "Reverberation"
 MODALITY = "audio"
-UNIT = "s RT60"
+UNIT = "RT60 (s)"
+SAID = "RT60 {:g} s"
 SENTENCE = (
     "reverberation that takes so many seconds to decay by 60 dB: exponentially decaying noise, as strong in all as the direct "
     "sound; the level of active speech stays"

@@ -2,10 +2,11 @@
 
 from emofuse.robustness.degradations._noise import mixed
 
-PLACE = 1
+PLACE = 2
 TITLE = "White noise"
 MODALITY = "audio"
-UNIT = "dB"
+UNIT = "SNR (dB)"
+SAID = "{:g} dB"
 SENTENCE = "white noise, so many dB below the level of active speech"
 SEVERITIES = [20, 10, 0]
 RANGE = (-60, 100)
