@@ -30,8 +30,10 @@ from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, write_parquet, write_tsv
 
 RNG = np.random.default_rng(0)
-# Two seconds of which the middle one is speech, as far as a level goes.
-SPEECH = np.concatenate([np.zeros(RATE // 2), 0.05 * RNG.standard_normal(RATE), np.zeros(RATE // 2)]).astype(np.float32)
+# Two seconds of which the middle one is speech, as far as a level goes, and the rest 60 dB below it.
+SPEECH = (RNG.standard_normal(2 * RATE) * np.repeat([5e-5, 0.05, 5e-5], [RATE // 2, RATE, RATE // 2])).astype(
+    np.float32
+)
 SPEAKERS = {"a1": "A", "a2": "A", "b1": "B", "b2": "B"}
 
 
@@ -137,7 +139,7 @@ def test_pictures_lose_detail_light_and_bits():
     smooth = np.cumsum(np.random.default_rng(0).normal(0, 4, (5, 3, 33, 35)), axis=3) + 120
     smooth = smooth.clip(0, 255).astype(np.uint8)
     errors = [np.abs(compression.degrade(smooth, crf, None).astype(int) - smooth).mean() for crf in (10, 35, 51)]
-    assert errors[0] < 6 and errors[0] < errors[1] < errors[2]
+    assert errors[0] < 10 and errors[0] < errors[1] < errors[2]
     np.testing.assert_array_equal(compression.degrade(smooth, 43, None), compression.degrade(smooth, 43, None))
 
 
@@ -156,8 +158,10 @@ def test_what_a_degradation_leaves_as_it_is_reaches_the_encoder_bit_by_bit(sound
             assert len(one) == len(other) > 1
             assert all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     (tmp_path / "short.wav").write_bytes(wav_bytes(np.arange(50, dtype=np.int16)))
-    one, other = (of.windows(tmp_path / "short.wav", 50) for of in (audio, degraded(audio, same)))
-    assert np.array_equal(one, other) and one[0].shape == (4_000,)
+    for seconds, samples in ((0.3, 4_000), (0.2, 3_200)):
+        audio = AudioInputs(Wav2Vec2FeatureExtractor(), seconds)
+        one, other = (of.windows(tmp_path / "short.wav", 50) for of in (audio, degraded(audio, same)))
+        assert np.array_equal(one, other) and one[0].shape == (samples,)
 
     processor = VideoMAEImageProcessorPil(size={"shortest_edge": 8}, crop_size={"height": 8, "width": 8})
     video = VideoInputs(processor, 2, 1, 2, 0.5)
