@@ -1,5 +1,6 @@
 """Degradations are as strong as they say, the same each time, and nothing degraded is nothing changed; what is made of them."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -7,13 +8,18 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from fusion_inputs import ENCODERS, Corpus, fixed
+from safetensors.numpy import save_file
 from transformers import BertTokenizer, Wav2Vec2FeatureExtractor
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
 from emofuse.clips.files import clip_path
 from emofuse.configuration.robustness import severities, splits
+from emofuse.demo.encoders import write_encoder
 from emofuse.encoders.context import PassageDataset
+from emofuse.encoders.frozen import embed_frozen
 from emofuse.encoders.inputs import AudioInputs, TextInputs, VideoInputs
+from emofuse.encoders.settings import Data, Encoder, Machine
+from emofuse.encoders.stores import write_embeddings
 from emofuse.encoders.texts import ContextInputs
 from emofuse.fusion.classification import Source, classify
 from emofuse.fusion.ensemble import Method
@@ -207,6 +213,58 @@ def test_an_encoder_that_says_something_else_than_the_run_is_refused():
             EmofuseError, match=r"^The encoder says something else of turns as they are than x\.parquet"
         ):
             speaking.require_like_stored(said, stored, "x.parquet", "cpu")
+
+
+@pytest.mark.parametrize("kind", ["features", "model"])
+def test_frozen_encoders_speak_through_their_probe(tmp_path, monkeypatch, sound, kind):
+    turns, settings, folder = list(SPEAKERS), {"features": "mfcc"}, None
+    if kind == "model":
+        folder = tmp_path / "wav2vec2"
+        write_encoder("wav2vec2", folder, seed=0)
+        settings = {"model": str(folder), "pooling": "mean", "layer": "last", "eval_batch_size": 2, "max_seconds": 0.5}
+    settings["frozen"] = True
+    rows = [
+        {"turn": turn, "status": "ok", "bytes": 0, "note": "", "frames": row["frames"]}
+        | {"checksum": hashlib.sha256(clip_path(tmp_path, "audio", turn).read_bytes()).hexdigest()}
+        for turn, row in sound.manifest.items()
+        if turn in SPEAKERS
+    ]
+    write_tsv(tmp_path / "manifest.tsv", rows, list(rows[0]))
+    write_parquet(tmp_path / "turns.parquet", pa.table({"turn_id": turns}))
+    machine, data = Machine("cpu", 0, 1), Data(None, [tmp_path / "manifest.tsv"], tmp_path)
+    encoder = Encoder("audio", "mine", settings, folder)
+    embed_frozen(tmp_path / "turns.parquet", encoder, data, machine, 1, False, tmp_path / "vectors.parquet")
+    embedding = np.array(read_parquet(tmp_path / "vectors.parquet")["embedding"].to_pylist(), np.float32)
+    head = {"weight": RNG.normal(size=(3, embedding.shape[1])).astype(np.float32), "bias": np.zeros(3, np.float32)}
+    save_file(head, tmp_path / "head.safetensors")
+    record = {
+        "modality": "audio",
+        "encoder": "mine",
+        "settings": settings,
+        "frozen": True,
+        "seed": 0,
+        "checkpoint": "x",
+    }
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    told = {"modality": "audio", "encoder": "mine", "split": "session1", "seed": "0", "checkpoint": "x"}
+    parts = dict(zip(turns, ["test", "test", "val", "test"], strict=True))
+    logits = (embedding @ head["weight"].T).astype(np.float32)
+    write_embeddings(tmp_path / "store.parquet", turns, parts, embedding, logits, told)
+    split = {"turn_id": turns, "part": list(parts.values()), "speaker": list(SPEAKERS.values())}
+    monkeypatch.setattr(speaking, "read_split", lambda path: (pa.table(split), None))
+    speaking.degrade(
+        speaking.Trained("split.parquet", tmp_path / "store.parquet", tmp_path, folder),
+        speaking.Corpus(tmp_path / "turns.parquet", {"audio": tmp_path}, {"audio": [tmp_path / "manifest.tsv"]}),
+        speaking.Conditions({"white": [90, 0], "babble": [0]}, 0),
+        machine,
+        1,
+        tmp_path / "degraded.parquet",
+    )
+    found = read_parquet(tmp_path / "degraded.parquet").to_pandas()
+    assert found["turn_id"].tolist() == 3 * ["a1", "a2", "b2"]
+    mild, strong = (np.stack(found["logits"][found["severity"] == snr][:3]) for snr in (90, 0))
+    clean = logits[[0, 1, 3]]
+    assert 0 < np.abs(mild - clean).max() < 0.1 * np.abs(strong - clean).max()
 
 
 @pytest.fixture(scope="module")
