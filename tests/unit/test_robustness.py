@@ -396,8 +396,8 @@ def test_the_page_says_what_is_lost_when_it_is_as_good_as_text_and_whether_sound
     )
     assert "It would be better off without it, by 25.0 points" in second
     table = table_of(scored, degradations)
-    assert table.values.index.names == ["Degraded", "By", "Severity", "System"] and len(table.values) == len(scored)
-    assert table.values.loc[("speech", "White noise", "0 dB", "final system"), "WA, change"] == -37.5
+    assert table.values.index.names == ["Input", "Severity", "System"] and len(table.values) == len(scored)
+    assert table.values.loc[("White noise (speech)", "0 dB", "final system"), "WA, change"] == -37.5
 
 
 CONFIG = {

@@ -215,19 +215,14 @@ def table_of(rows, degradations):
     """A row a condition and system: WA and UA with intervals, and the difference to the same turns as they are."""
     heads, order, place = [], {}, {name: number for number, name in enumerate(degradations)}
     for row in rows.itertuples():
-        heads.append(
-            (
-                MODALITY_TITLES.get(row.modality, "–"),
-                "none" if row.degradation == CLEAN else degradations.get(row.degradation, {}).get("TITLE", MISSING),
-                "–" if pd.isna(row.severity) else _severity(row.severity, degradations[row.degradation]),
-                system_title(row.system),
-            )
-        )
+        modality, by = MODALITY_TITLES.get(row.modality), degradations.get(row.degradation)
+        given = f"{by['TITLE']} ({modality})" if by else f"{modality} missing" if modality else "as it is"
+        heads.append((given, _severity(row.severity, by) if by else "–", system_title(row.system)))
         of_modality = [of["MODALITY"] == row.modality for of in degradations.values()]
         first = of_modality.index(True) if row.modality else -1
         last = len(degradations) if row.degradation == MISSING else place.get(row.degradation, -1)
         order[row.Index] = (first, last, len(order))
-    index = pd.MultiIndex.from_tuples(heads, names=["Degraded", "By", "Severity", "System"])
+    index = pd.MultiIndex.from_tuples(heads, names=["Input", "Severity", "System"])
 
     def of(ending):
         columns = {"WA": f"wa{ending}", "UA": f"ua{ending}", "WA, change": f"wa_change{ending}"}
