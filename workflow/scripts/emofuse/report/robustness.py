@@ -53,6 +53,7 @@ def make_robustness(run, splits, scores, page):
         run,
         lead=findings(rows, degradations, fused),
         limits=limits(json.loads(told["obstacles"]), json.loads(told["final"]), json.loads(told["untried"]), fused),
+        blocked=told["obstacles"] != "{}",
         turns=int(rows["n"].max()),
         folds=[split_title(name) for name in folds],
         seed=told["seed"],

@@ -16,7 +16,7 @@ def draw_robustness(panels):
     """
     rows = -(-len(panels) // COLUMNS)
     columns = min(COLUMNS, len(panels))
-    figure, grid = new_axes(rows, columns, figsize=(0.6 + 2.5 * columns, 0.5 + 2.3 * rows), sharey=True, squeeze=False)
+    figure, grid = new_axes(rows, columns, figsize=(0.6 + 2.5 * COLUMNS, 0.5 + 2.3 * rows), sharey=True, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         _draw(axes, panel)
     for axes in list(grid.flat)[len(panels) :]:
