@@ -11,6 +11,7 @@ snakemake status                                                             wha
 snakemake --cores 8 paper                                                    the paper's tables and figures, by number
 snakemake --cores 8 export                                                   the final system as one folder; docs/predict.md
 snakemake compare --config 'runs=[a, b]'                                     finished runs on one page; docs/compare.md
+snakemake --cores 8 robustness                                               the test part under noise; docs/robustness.md
 """
 
 from snakemake.utils import min_version
@@ -48,6 +49,7 @@ include: "workflow/rules/scene.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/plan.smk"
+include: "workflow/rules/robustness.smk"
 
 
 rule all:

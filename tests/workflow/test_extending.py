@@ -164,3 +164,10 @@ def test_the_feature_set_of_the_document_takes_any_length():
 def test_the_combination_of_the_document_takes_one_row_for_all():
     one, other = np.array([[1.0, 5.0], [2.0, 0.0]]), np.array([[3.0, 4.0]])
     assert module("fusion/combinations/maximum.py")["combine"]([one, other]).tolist() == [[3.0, 5.0], [3.0, 4.0]]
+
+
+def test_the_degradation_of_the_document_leaves_the_band_alone():
+    degrade = module("robustness/degradations/telephone.py")["degrade"]
+    time = np.arange(16_000) / 16_000
+    low, middle, high = (0.3 * np.sin(2 * np.pi * hertz * time) for hertz in (100, 1_500, 5_000))
+    np.testing.assert_allclose(degrade((low + middle + high).astype(np.float32), 3_400, None), middle, atol=1e-5)

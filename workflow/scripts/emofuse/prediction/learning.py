@@ -131,7 +131,7 @@ def require_alike(final, stored, speaks, logits):
             raise EmofuseError(
                 f"{name}, trained again from the run's vectors, says something else than {stored.path}: a probability differs"
                 f" by {difference:.2g}, and {others} of {len(turns)} classes are other ones. The run was made with other"
-                " versions, on another machine, or something of it has changed since; run it again, then export."
+                " versions, on another machine, or something of it has changed since; run it again."
             )
         worst = max(worst, difference)
     return worst, int(tested.sum())

@@ -10,8 +10,8 @@ from emofuse.media.wav import RATE, read_clip
 from emofuse.runtime.errors import EmofuseError, first_line
 
 
-def transcribe(model, clips, turns, device):
-    """{turn: words} of some turns of the `clips.Clips` of sound, by Transformers' own pipeline."""
+def listener(model, device):
+    """A function of a waveform, float32 (n,) at 16 kHz, that gives its words, by Transformers' own pipeline."""
     if not (Path(model) / "config.json").is_file():
         raise EmofuseError(
             f"{model}: no folder of a Whisper model is there (config.json, model.safetensors, its processor)"
@@ -28,9 +28,18 @@ def transcribe(model, clips, turns, device):
         )
     except Exception as error:  # the loaders each raise their own kinds
         raise EmofuseError(f"{model}: it cannot be loaded to recognise speech ({first_line(error)})") from error
-    said = {}
+
+    def words(samples):
+        sound = {"raw": samples, "sampling_rate": RATE}
+        return " ".join(listen(sound, return_timestamps=len(samples) > 30 * RATE)["text"].split())
+
+    return words
+
+
+def transcribe(model, clips, turns, device):
+    """{turn: words} of some turns of the `clips.Clips` of sound."""
+    listen, said = listener(model, device), {}
     for turn in tqdm(turns, "recognise speech", unit="turn"):
         samples = read_clip(clip_path(clips.root, "audio", turn), int(clips.manifest[turn]["frames"]))
-        sound = {"raw": samples.astype(np.float32) / 32_768, "sampling_rate": RATE}
-        said[turn] = " ".join(listen(sound, return_timestamps=len(samples) > 30 * RATE)["text"].split())
+        said[turn] = listen(samples.astype(np.float32) / 32_768)
     return said

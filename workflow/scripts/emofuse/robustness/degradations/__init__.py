@@ -1,0 +1,1 @@
+"""Ways to degrade sound, picture and words: a file for each."""
