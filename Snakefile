@@ -10,7 +10,7 @@ snakemake --cores 8 session3                                                 one
 snakemake status                                                             what runs now, and how far it is
 snakemake --cores 8 paper                                                    the paper's tables and figures, by number
 snakemake --cores 8 export                                                   the final system as one folder; docs/predict.md
-snakemake compare --config 'runs=[a, b]'                                     finished runs on one page; docs/compare.md
+snakemake --cores 2 compare --config 'runs=[a, b]'                           finished runs on one page; docs/compare.md
 snakemake --cores 8 robustness                                               the test part under noise; docs/robustness.md
 """
 

@@ -8,7 +8,7 @@ from emofuse.corpora.listing import IEMOCAP
 
 # Whatever is not named here is taken to matter.
 WITHOUT_RESULT = (
-    *("run", "runs", "figure_fold", "allow_leaks", "export", "predict"),
+    *("run", "runs", "figure_fold", "allow_leaks", "export", "predict", "robustness"),
     *("corpus.name", "corpus.root", "corpus.notice", "corpus.assert_counts"),
     *("training.device", "training.loader_workers", "training.jobs_per_gpu", "training.logging_steps"),
     *("training.checkpoint_minutes", "training.gradient_checkpointing"),
