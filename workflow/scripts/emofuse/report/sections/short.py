@@ -17,7 +17,7 @@ def short(findings, cautions, annotators, left_out, cells, scene):
     lines = [_final(findings), _fusion(findings), _single(findings)]
     lines.append(
         (
-            "Always the same",
+            "Majority class",
             f"Who always says the most frequent class has {findings['majority']['wa']:.1f} % WA: the final system is "
             f"{points(findings['over_majority'])} that.",
             [("all kinds of systems", "#results")],
@@ -60,18 +60,17 @@ def _single(findings):
     single = findings["single"]
     how = "as chosen on validation" if single["on_validation"] else "on test"
     return (
-        "Best alone",
-        f"The best single modality {how} is {single['title']}: {single['wa']:.1f} % WA, {single['ua']:.1f} % UA.",
+        "Best single modality",
+        f"{single['wa']:.1f} % WA, {single['ua']:.1f} % UA: {single['title']}, {how}.",
         [("all kinds of systems", "#results")],
     )
 
 
 def _confused(cell):
-    title, matrix = "Taken for another", ("all that it takes for what", "#confusions")
+    title, matrix = "Largest confusion", ("all confusions", "#confusions")
     if not cell["share"]:
         return title, "Nothing: the final system is right on every test turn.", [matrix]
-    said = f"Its largest confusion: {_lowered(cell['says'])}"
-    return title, said, [matrix, ("the surest errors, to hear and see", "errors.html")]
+    return title, cell["says"], [matrix, ("the surest errors, to hear and see", "errors.html")]
 
 
 def _left_out(left_out):
