@@ -156,7 +156,11 @@ def test_the_first_screen_is_ten_lines_with_what_backs_them(page, made):
     lines = page.html.split('<dl class="card short">')[1].split("</dl>")[0].split("<dt>")[1:]
     assert len(lines) == 10 and all('<a href="' in line for line in lines)
     titles = [line.split("</dt>")[0] for line in lines]
-    assert titles[:3] == ["Final system", "Fusion", "Best single modality"] and titles[-3:] == ["Scripts", "Left out", "Ceiling"]
+    assert titles[:3] == ["Final system", "Fusion", "Best single modality"] and titles[-3:] == [
+        "Scripts",
+        "Left out",
+        "Ceiling",
+    ]
     rows = pd.read_parquet(made.evaluation("comparisons.parquet")).set_index(["second", "measure"])
     row = rows.loc[("chosen-single", "wa")]
     p = f"p = {row['p_holm']:.3f}" if row["p_holm"] >= 0.0005 else "p &lt; 0.001"

@@ -72,16 +72,15 @@ def test_each_file_runs_what_it_adds_and_no_more(extended):
     assert project.planned() == everything | below
 
 
-def test_the_report_shows_a_classifier(extended):
+def test_the_tables_show_a_classifier(extended):
     """Of the finished run, whose encoders are there."""
     project, add = extended
     add("fusion/classifiers/logistic.py")
     project.write_config("x.yaml", {"classifiers": {"logistic": {"C": [0.1, 1.0]}}})
-    done = project.snakemake(configs=CONFIGS)
+    path = "results/tree/slice/tables/session/table6.csv"
+    done = project.snakemake("--", path, configs=CONFIGS)
     assert done.returncode == 0, done.stdout[-10_000:]
-    run = project.folder / "results/tree/slice"
-    assert "Logistic regression" in (run / "report.html").read_text(encoding="utf-8")
-    table = pd.read_csv(run / "tables/session/table6.csv", comment="#", index_col="Combination")
+    table = pd.read_csv(project.folder / path, comment="#", index_col="Combination")
     assert table["Logistic regression WA"].between(0, 100).all() and list(table.index) == [
         "sum",
         "product",

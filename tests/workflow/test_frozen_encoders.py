@@ -76,7 +76,11 @@ def test_where_all_are_frozen_nothing_is_cross_fitted_and_a_refit_is_allowed(pro
 def test_a_feature_set_takes_the_place_of_a_trained_encoder(finished, tmp_path):
     """The other modalities' trainings are there; only what depends on the changed one runs."""
     project = finished.copy(tmp_path / "project")
-    changed = {"fusion": {"audio": "mfcc"}, "encoders": FROZEN["encoders"]}
+    changed = {
+        "fusion": {"audio": "mfcc"},
+        "encoders": FROZEN["encoders"],
+        "classifiers": {"xgboost": None, "mlp": None},
+    }
     configs = ("config/demo.yaml", "slice.yaml", "frozen.yaml")
     project.write_config("frozen.yaml", changed)
     done = project.snakemake("results/tree/slice/encoders_checked.json", configs=configs)

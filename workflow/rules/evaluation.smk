@@ -117,7 +117,7 @@ rule measure_ceiling:
         "../scripts/measure_ceiling.py"
 
 
-# What makes the results of a run: whatever else is run is not scored.
+# What makes the results of a run; other jobs have no say in its scores.
 MAKERS = [
     *(["fine_tune", "embed"] if plan.trained else []),
     *(["embed_frozen", "fit_probe"] if plan.frozen else []),
