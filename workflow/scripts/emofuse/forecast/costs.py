@@ -12,7 +12,7 @@ RECORD, MEASURED, ASSUMED, UNKNOWN = "record", "measured", "assumed", "unknown"
 # benchmarks/evaluation.py for evaluate and assess, on one core of an AMD EPYC.
 TYPICAL = {
     **{f"index_{what}": (2, 1) for what in ("turns", "words", "votes")},
-    "index_media": (4, 20),
+    "index_media": (2, 4),
     "list_problems": (1, 0),
     "make_split": (1, 0),
     "cut_text": (0.5, 0),
