@@ -137,6 +137,7 @@ def test_local_encoder_that_is_not_there(project, tree):
     project.write_config("model.yaml", {"encoders": {"text": {"bert": {"model": "./models/bert"}}}})
     output = refused(project, "--dry-run", configs=["tree.yaml", "model.yaml"])
     assert "encoders.text.bert.model" in output and "./models/bert" in output and "no such folder" in output
+    assert "(model.yaml:4)" in output  # the last file that has the key, and not the first
 
 
 def test_an_encoder_that_cannot_be_used_is_refused_before_anything_is_cut(project, tree):

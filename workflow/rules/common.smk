@@ -32,6 +32,10 @@ if SILENT:
     os.environ[job.TELL] = "1"
 
 
+# From the base up. In Snakemake's list those of the command line come first, though they are layered over the others.
+LAYERS = [*workflow.configfiles[len(workflow.overwrite_configfiles) :], *workflow.overwrite_configfiles]
+
+
 @contextmanager
 def mistakes_as_messages():
     """What the user can mend ends Snakemake with its message, and with the place in the config that it is about."""
@@ -40,7 +44,7 @@ def mistakes_as_messages():
         return
     except (EmofuseError, OSError) as error:
         message = f"{error.filename} cannot be used: {error.strerror}" if isinstance(error, OSError) else str(error)
-    message = placed(message, workflow.configfiles, workflow.config_settings.config)
+    message = placed(message, LAYERS, workflow.config_settings.config)
     if SILENT:
         print(f"error: {message}", file=sys.stderr)
     logger.addFilter(progress.Refusal(logger, message))
@@ -51,7 +55,7 @@ def mistakes_as_messages():
 here = workflow.is_main_process and not {"download", "compare"} & set(sys.argv[1:])
 with mistakes_as_messages():
     require_plain_folder(PROJECT, RESOURCES)
-    check(config, PROJECT / "workflow/schemas/config.schema.yaml", workflow.configfiles)
+    check(config, PROJECT / "workflow/schemas/config.schema.yaml", LAYERS)
     plan = planning.make_plan(config, needs_release=here)
     if here:
         plan.require_release()
