@@ -39,7 +39,8 @@ def predictions(made):
 def test_the_surest_errors_come_first_and_some_of_each_kind(made):
     found = find_errors(made.prediction_files, made.evaluation("chosen.tsv"), CLASSES)
     rows, wrong = predictions(made)
-    weights = wrong.groupby(["turn_id", "prediction"])["sure"].sum().sort_values(ascending=False)
+    weights = wrong.groupby(["turn_id", "prediction"])["sure"].agg(["size", "mean"])
+    weights = weights.sort_values(["size", "mean"], ascending=False)
     assert list(found.index[:WORST]) == list(weights.index[:WORST])
     kinds = wrong.drop_duplicates(["turn_id", "prediction"]).groupby(["truth", "prediction"]).size()
     shown = found.reset_index().groupby(["truth", "prediction"]).size()
@@ -72,7 +73,7 @@ def test_without_probabilities_the_margin_decides(tmp_path):
     found = find_errors(made.prediction_files, made.evaluation("chosen.tsv"), CLASSES)
     assert found["probability"].isna().all() and (np.diff(found["margin"]) <= 0).all()
     page = write(made, found, tmp_path / "run/errors.html", 1)
-    assert "Margin" in page and "so nothing says how sure the system is" in page
+    assert "Margin" in page and "so nothing says how sure it is" in page
 
 
 def write(made, errors, page, seeds, **other):

@@ -35,8 +35,7 @@ def find_errors(predictions, chosen, classes):
         probability=("probability", "mean"),
         margin=("margin", "mean"),
     )
-    errors["weight"] = errors["probability"] * errors["seeds"]
-    errors = errors.sort_values(["weight", "margin"], ascending=False, kind="stable").drop(columns="weight")
+    errors = errors.sort_values(["seeds", "probability", "margin"], ascending=False, kind="stable")
     first = errors.groupby(["truth", "prediction"], sort=False).cumcount() < OF_KIND
     first.iloc[:WORST] = True
     errors = errors[first].reset_index()

@@ -17,10 +17,11 @@ ERRORS_PAGE = "errors.html"  # beside the report
 PLAYED = {"audio": "audio", "video": "video"}  # modality -> the element that plays its clips
 
 
-def write_errors(page, run, errors, corpus, seeds):
+def write_errors(page, run, errors, corpus, seeds, protocol=""):
     """Write the page.
 
-    run: a `run.Run`. errors: of `errors.find_errors`. corpus: a `report.Corpus`. seeds: number of seeds of the run.
+    run: a `run.Run`. errors: of `errors.find_errors`. corpus: a `report.Corpus`. seeds: number of seeds of the run. protocol: the
+    title of theirs, where the run has others too.
     """
     ids = errors.index.get_level_values("turn_id")
     turns = read_parquet(corpus.turns, ["turn_id", "speaker"]).to_pandas().set_index("turn_id")["speaker"]
@@ -56,6 +57,7 @@ def write_errors(page, run, errors, corpus, seeds):
         rows=rows,
         modalities=[MODALITY_TITLES[name] for name in modalities],
         seeds=seeds,
+        protocol=protocol,
         sure=any(row["probability"] is not None for row in rows),
         shows={name: any(row[name] for row in rows) for name in ("words", "votes", "clips")},
         worst=WORST,

@@ -102,7 +102,7 @@ def make_report(run, corpus, splits, encoders, results, figures, benchmarks, out
     errors = find_errors(results.predictions, Path(evaluations[primary]) / "chosen.tsv", run.classes)
     cells = confusion_cells(read_test(evaluations[primary], "confusion"), run.classes, errors)
     distrust = cautions(run, findings, sources, folds[primary], turns, choices)
-    write_errors(Path(output).with_name(ERRORS_PAGE), run, errors, corpus, findings["seeds"])
+    write_errors(Path(output).with_name(ERRORS_PAGE), run, errors, corpus, findings["seeds"], protocol_title(primary) if further else "")
     write_page(
         output,
         "report.html.j2",
@@ -110,11 +110,11 @@ def make_report(run, corpus, splits, encoders, results, figures, benchmarks, out
         today=date.today().isoformat(),
         card=run_card(facts, splits),
         findings=findings,
-        short=short(findings, distrust, annotators, left_out, cells, scene),
+        short=short(findings, distrust, annotators, left_out, cells, scene, facts["clusters"]),
         cautions=distrust,
         confusion=cells,
         errors=ERRORS_PAGE,
-        annotators=annotators[1:],
+        annotators=annotators,
         first=first,
         side_by_side=page_table(protocols_table(evaluations)) if further else None,
         further=further,

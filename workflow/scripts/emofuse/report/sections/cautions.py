@@ -7,8 +7,10 @@ from emofuse.report.outputs import KNOWN_SCENES, NEW_SCENES, compares_scenes, sp
 from emofuse.report.sections.findings import listed
 from emofuse.report.systems import ranked
 
+FEW = 20  # turns; what a speaker of fewer has says little
+GRAVE = float("inf")  # points of what the scores must not be read without
 # title, text: as the section shows it. lead: the same in short, for the top of the report, '' where it has no number. points:
-# how many points of WA it may flatter by.
+# how many points of WA the score may be off by; the top has those of the most.
 Caution = namedtuple("Caution", "title text lead points", defaults=("", 0.0))
 
 
@@ -72,13 +74,16 @@ def _speakers(final, folds):
         if shared
         else "No speaker of a test part is in the training or validation part of the same fold. "
     )
-    low, high = speakers["wa"].min(), speakers["wa"].max()
+    known = speakers[speakers["n"] >= FEW]
+    of, which = (known, f" of at least {FEW} turns") if 0 < len(known) < len(speakers) else (speakers, "")
+    low, high = of["wa"].min(), of["wa"].max()
+    lead = f"From speaker to speaker{which} its WA goes from {low:.1f} to {high:.1f} %."
     return Caution(
         "Speakers",
-        f"{text}WA of the final system by speaker: {low:.1f} to {high:.1f}; of {len(speakers)} speakers, no interval here says"
-        " how it would do on another one.",
-        f"From speaker to speaker its WA goes from {low:.1f} to {high:.1f} %.",
-        high - low,
+        f"{text}WA of the final system by speaker{which}: {low:.1f} to {high:.1f}; of {len(speakers)} speakers, no interval here"
+        " says how it would do on another one.",
+        f"{text}{lead}" if shared else lead,
+        GRAVE if shared else high - low,
     )
 
 
@@ -180,13 +185,15 @@ def _choice(final_system, findings):
         text = "The final system is the one that did best on the test turns: its score is the best of many, and optimistic."
     else:
         text = f"The final system, {final_system}, was named in the config before the run, not chosen from results."
+    if final_system == "test":
+        return Caution("Choice", text, text, GRAVE)
     if findings["optimism"] <= 0.05:
         return Caution("Choice", f"{text} No single system does better on the test turns.")
     lead = (
         f"The best of all systems on the test turns, {findings['best']['system']}, reaches {findings['best']['wa']:.1f} % WA: "
         f"reporting that one would add {findings['optimism']:.1f} points by choosing on the test set."
     )
-    return Caution("Choice", f"{text} {lead}", lead, findings["optimism"])
+    return Caution("Choice", f"{text} {lead}")
 
 
 def _encoder(made):
@@ -197,7 +204,7 @@ def _encoder(made):
     )
     if again:
         text += f"Those turns are also tested in {again}, so its score is not free of this choice."
-    return Caution(f"{made['title'].capitalize()} encoder", text)
+    return Caution(f"{made['title'].capitalize()} encoder", text, text if again else "", GRAVE if again else 0.0)
 
 
 def _vectors(train_vectors, findings):

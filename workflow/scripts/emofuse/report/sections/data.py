@@ -1,11 +1,14 @@
 """What became of the corpus: turns left out, and problems found."""
 
 import json
+import re
 from collections import Counter
 
 from emofuse.report.outputs import MODALITY_TITLES, class_title
 
 SEVERITIES = ("error", "warning", "info")
+# Such a problem quotes the line of a transcript or of the votes: the corpus' own text, which no page holds that may be passed on.
+QUOTING = re.compile(r"^((?:line|vote) not understood: line \d+).*", re.S)
 
 
 def turns_left_out(stores, turns, class_of):
@@ -28,8 +31,10 @@ def turns_left_out(stores, turns, class_of):
 
 
 def problem_kinds(problems):
-    """The problems, gravest first, and the number of each kind: what stands before the colon of its sentence."""
-    problems = sorted(problems, key=lambda row: (SEVERITIES.index(row["severity"]), row["subject"]))
+    """The problems, gravest first, and the number of each kind: what stands before the colon of its sentence. Lines that they
+    quote are in the corpus' list alone."""
+    problems = [row | {"problem": QUOTING.sub(r"\1", row["problem"])} for row in problems]
+    problems.sort(key=lambda row: (SEVERITIES.index(row["severity"]), row["subject"]))
     counts = Counter((row["severity"], row["problem"].split(":")[0], row["action"]) for row in problems)
     kinds = [{"severity": s, "problem": p, "action": a, "count": n} for (s, p, a), n in counts.most_common()]
     return {"rows": problems, "kinds": sorted(kinds, key=lambda row: SEVERITIES.index(row["severity"]))}

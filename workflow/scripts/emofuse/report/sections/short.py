@@ -8,13 +8,14 @@ CAUTIONS = 2  # that are worth a line here: those about the most points
 SCENES = ("Scripts", "Scenes")  # cautions with a line of their own
 
 
-def short(findings, cautions, annotators, left_out, cells, scene):
+def short(findings, cautions, annotators, left_out, cells, scene, clusters):
     """[(title, text, [(link's text, its target)])].
 
     findings: of `findings.find`. cautions: of `cautions.cautions`. annotators: of `findings.what_annotators_say`. left_out: of
-    `data.turns_left_out`. cells: of `confusion.confusion_cells`. scene: whether the run has a page on the scene.
+    `data.turns_left_out`. cells: of `confusion.confusion_cells`. scene: whether the run has a page on the scene. clusters: what
+    tests flip: dialogs or speakers.
     """
-    lines = [_final(findings), _fusion(findings), _single(findings)]
+    lines = [_final(findings), _fusion(findings, clusters), _single(findings)]
     lines.append(
         (
             "Majority class",
@@ -47,12 +48,12 @@ def _final(findings):
     )
 
 
-def _fusion(findings):
+def _fusion(findings, clusters):
     single, said = findings["single"], what_fusion_gave(findings)
     if (findings["fused"] or findings["named"]) and not single["same"] and single["p"] == single["p"]:
         p = f"= {single['p']:.3f}" if single["p"] >= 0.0005 else "< 0.001"
         holds = "holds" if single["holds"] else "does not hold"
-        said += f" Paired test by dialogs, corrected for all comparisons: p {p}, the difference {holds}."
+        said += f" Paired test by {clusters}, corrected for all comparisons: p {p}, the difference {holds}."
     return "Fusion", said, [("which differences hold", "#differences")]
 
 
