@@ -36,13 +36,14 @@ def confusion_cells(confusion, classes, errors):
         for j, said in enumerate(classes):
             count = f"{matrix[i, j]:,.{decimals}f}"
             were = "was" if float(matrix[i, j]) == 1 else "were"
+            of = f"{turns} turn{'s' if turns != '1' else ''} of {class_title(truth)}"
             called = "called so" if i == j else f"called {class_title(said)}"
             cells.append(
                 {
                     "id": f"{truth}-called-{said}",
                     "count": count,
                     "share": percent[i, j],
-                    "says": f"Of {turns} turn{'s' if turns != '1' else ''} of {class_title(truth)}, {count} {were} {called}, {percent[i, j]:.1f} %.",
+                    "says": f"Of {of}, {count} {were} {called}, {percent[i, j]:.1f} %.",
                     "right": i == j,
                     "turns": listed.get((truth, said), []),
                 }

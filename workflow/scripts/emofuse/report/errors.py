@@ -20,8 +20,8 @@ PLAYED = {"audio": "audio", "video": "video"}  # modality -> the element that pl
 def write_errors(page, run, errors, corpus, seeds, protocol=""):
     """Write the page.
 
-    run: a `run.Run`. errors: of `errors.find_errors`. corpus: a `report.Corpus`. seeds: number of seeds of the run. protocol: the
-    title of theirs, where the run has others too.
+    run: a `run.Run`. errors: of `errors.find_errors`. corpus: a `report.Corpus`. seeds: number of seeds of the run.
+    protocol: the title of theirs, where the run has others too.
     """
     ids = errors.index.get_level_values("turn_id")
     turns = read_parquet(corpus.turns, ["turn_id", "speaker"]).to_pandas().set_index("turn_id")["speaker"]

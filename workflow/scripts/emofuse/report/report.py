@@ -102,7 +102,8 @@ def make_report(run, corpus, splits, encoders, results, figures, benchmarks, out
     errors = find_errors(results.predictions, Path(evaluations[primary]) / "chosen.tsv", run.classes)
     cells = confusion_cells(read_test(evaluations[primary], "confusion"), run.classes, errors)
     distrust = cautions(run, findings, sources, folds[primary], turns, choices)
-    write_errors(Path(output).with_name(ERRORS_PAGE), run, errors, corpus, findings["seeds"], protocol_title(primary) if further else "")
+    of = protocol_title(primary) if further else ""
+    write_errors(Path(output).with_name(ERRORS_PAGE), run, errors, corpus, findings["seeds"], of)
     write_page(
         output,
         "report.html.j2",

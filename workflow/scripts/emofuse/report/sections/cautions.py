@@ -80,8 +80,8 @@ def _speakers(final, folds):
     lead = f"From speaker to speaker{which} its WA goes from {low:.1f} to {high:.1f} %."
     return Caution(
         "Speakers",
-        f"{text}WA of the final system by speaker{which}: {low:.1f} to {high:.1f}; of {len(speakers)} speakers, no interval here"
-        " says how it would do on another one.",
+        f"{text}WA of the final system by speaker: {speakers['wa'].min():.1f} to {speakers['wa'].max():.1f}; of"
+        f" {len(speakers)} speakers, no interval here says how it would do on another one.",
         f"{text}{lead}" if shared else lead,
         GRAVE if shared else high - low,
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from emofuse.report.outputs import MODALITY_TITLES, class_title
 
 SEVERITIES = ("error", "warning", "info")
-# Such a problem quotes the line of a transcript or of the votes: the corpus' own text, which no page holds that may be passed on.
+# Such a problem quotes a line of the corpus, whose text is in no page that may be passed on.
 QUOTING = re.compile(r"^((?:line|vote) not understood: line \d+).*", re.S)
 
 
