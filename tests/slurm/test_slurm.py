@@ -45,7 +45,8 @@ def test_a_slice_runs_to_its_report(finished):
         **{rule: 1 for rule in ("index_turns", "index_words", "index_votes", "index_media", "list_problems")},
         **{"make_split": 3, "fine_tune": 10, "embed": 10, "compare_encoders": 1, "choose_encoder": 1},
         **{"classify": 6},
-        **{rule: 1 for rule in ("evaluate", "assess", "measure_ceiling", "make_tables", "make_figures", "make_report")},
+        **{rule: 1 for rule in ("evaluate", "assess", "measure_ceiling", "keep_record")},
+        **{rule: 1 for rule in ("make_tables", "make_figures", "make_report")},
     }
     assert {job["JobState"] for job in done.jobs} == {"COMPLETED"}
 
@@ -91,7 +92,8 @@ def test_one_fold_again(tried):
     assert done.code == 0, done.output[-20_000:]
     assert done.rules() == {
         **{"fine_tune": 1, "embed": 1, "classify": 2},
-        **{rule: 1 for rule in ("evaluate", "assess", "measure_ceiling", "make_tables", "make_figures", "make_report")},
+        **{rule: 1 for rule in ("evaluate", "assess", "measure_ceiling", "keep_record")},
+        **{rule: 1 for rule in ("make_tables", "make_figures", "make_report")},
         **{"evaluate_fold": 1, "make_fold_tables": 1},  # which no run has asked for before
     }
 
