@@ -407,9 +407,11 @@ CONFIG = {
 }
 
 
-def test_degradations_are_those_of_the_config_or_all_that_can_be(tmp_path):
+def test_degradations_are_those_of_the_config_or_all_that_can_be():
     def of(degradations, **changed):
-        return severities(CONFIG | {"robustness": {"degradations": degradations}} | changed, ["text", "audio"])
+        return severities(
+            CONFIG | {"robustness": {"degradations": degradations}} | changed, {"text": "bert", "audio": "own"}
+        )
 
     assert of(None) == (
         {
@@ -426,8 +428,14 @@ def test_degradations_are_those_of_the_config_or_all_that_can_be(tmp_path):
         EmofuseError, match=r"white: 200 is not from -60 to 100(.|\n)*recognised_words: it needs a Whisper model"
     ):
         of({"white": [200], "recognised_words": None})
-    with pytest.raises(EmofuseError, match="nothing of this run"):
+    with pytest.raises(EmofuseError, match=r"nothing of this run(.|\n)*text: no degradation of it is asked for"):
         of({"resolution": [2]})
+    chosen = {"fusion": CONFIG["fusion"] | {"audio": {"choose": "validation"}}}
+    chosen["encoders"] = CONFIG["encoders"] | {"audio": CONFIG["encoders"]["audio"] | {"brought": {"vectors": "x"}}}
+    assert set(of({"white": None}, **chosen)[0]) == {"audio"}
+    config = CONFIG | {"robustness": {"degradations": None}} | chosen
+    found, untried = severities(config, {"text": "bert", "audio": "brought"})
+    assert set(found) == {"text"} and untried["audio"].startswith("its vectors were made elsewhere")
     known = ["session1", "session2"]
     assert splits({"robustness": {"folds": None}}, known) == known
     assert splits({"robustness": {"folds": ["session2"]}}, known) == ["session2"]
