@@ -18,6 +18,7 @@ from emofuse.demo.encoders import write_encoder
 from emofuse.encoders.context import PassageDataset
 from emofuse.encoders.frozen import embed_frozen
 from emofuse.encoders.inputs import AudioInputs, TextInputs, VideoInputs
+from emofuse.encoders.records import cost
 from emofuse.encoders.settings import Data, Encoder, Machine
 from emofuse.encoders.stores import write_embeddings
 from emofuse.encoders.texts import ContextInputs
@@ -207,12 +208,20 @@ def test_words_around_a_turn_are_degraded_too(tmp_path):
 
 def test_an_encoder_that_says_something_else_than_the_run_is_refused():
     stored = pa.table({"turn_id": ["a", "b"], "embedding": fixed(np.ones((2, 3))), "logits": fixed(np.eye(2))})
-    assert speaking.require_like_stored((np.ones((2, 3)), np.eye(2)), stored, "x.parquet", "cpu") == 0
+    assert speaking.require_like_stored((np.ones((2, 3)), np.eye(2)), stored, "x.parquet", 1e-5) == 0
     for said in ((np.ones((2, 3)), np.eye(2) * 1.01), (np.ones((2, 3)) + 1e-3, np.eye(2))):
         with pytest.raises(
             EmofuseError, match=r"^The encoder says something else of turns as they are than x\.parquet"
         ):
-            speaking.require_like_stored(said, stored, "x.parquet", "cpu")
+            speaking.require_like_stored(said, stored, "x.parquet", 1e-5)
+
+
+def test_what_a_gpu_embedded_may_differ_as_much_on_a_cpu():
+    of_cpu = {"frozen": False, "settings": {"model": "m"}, "device": cost("cpu", 0, 0, 0, {})["device"]}
+    of_gpu = of_cpu | {"device": "NVIDIA H100 80GB HBM3"}
+    assert [speaking.tolerance(of, "cpu") for of in (of_cpu, of_gpu, of_cpu | {"frozen": True})] == [1e-5, 1e-3, 1e-3]
+    assert speaking.tolerance(of_cpu, "cuda") == 1e-3
+    assert speaking.tolerance(of_cpu | {"frozen": True, "settings": {"features": "mfcc"}}, "cpu") == 1e-5
 
 
 @pytest.mark.parametrize("kind", ["features", "model"])
@@ -243,6 +252,7 @@ def test_frozen_encoders_speak_through_their_probe(tmp_path, monkeypatch, sound,
         "settings": settings,
         "frozen": True,
         "seed": 0,
+        "device": "x86_64",
         "checkpoint": "x",
     }
     (tmp_path / "training.json").write_text(json.dumps(record))
