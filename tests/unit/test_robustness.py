@@ -404,10 +404,31 @@ def test_the_page_says_what_is_lost_when_it_is_as_good_as_text_and_whether_sound
     assert second.startswith(
         "Without any speech the final system has 75.0 % WA; with speech at its worst (white noise, 0 dB) 50.0 %."
     )
-    assert "It would be better off without it, by 25.0 points" in second
+    assert "would be better off without it: it has 25.0 points less with it (" in second
     table = table_of(scored, degradations)
     assert table.values.index.names == ["Input", "Severity", "System"] and len(table.values) == len(scored)
     assert table.values.loc[("White noise (speech)", "0 dB", "final system"), "WA, change"] == -37.5
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "verdict"),
+    [
+        (
+            -25.0,
+            -30,
+            "These turns cannot tell whether it would be better off without it: it has 25.0 points less with it",
+        ),
+        (25.0, -30, "These turns cannot tell whether it is better with it: it has 25.0 points more with it"),
+        (25.0, 20, "It is better with it, by 25.0 points"),
+    ],
+)
+def test_the_page_says_no_more_than_turns_can_tell_and_names_the_stand_in(scored, difference, low, verdict):
+    scored[[name for name in scored if name.startswith(("wa", "ua"))]] *= 100
+    scored[["wa_over_missing", "wa_over_missing_low", "wa_over_missing_high"]] = [difference, low, 30.0]
+    scored["system"] = scored["system"].replace("chosen", "late-sum-argmax")
+    loss, without = findings(scored, kinds.constants(DEGRADATIONS), "late-sum-argmax")
+    assert f"50.0 %. {verdict} (95 % interval of the difference {low:+.1f} to +30.0)." in without
+    assert ", 10 dB: late-sum-argmax loses" in loss and "Without any speech late-sum-argmax has" in without
 
 
 CONFIG = {
