@@ -18,6 +18,7 @@ from emofuse.demo.encoders import write_encoder
 from emofuse.encoders.context import PassageDataset
 from emofuse.encoders.frozen import embed_frozen
 from emofuse.encoders.inputs import AudioInputs, TextInputs, VideoInputs
+from emofuse.encoders.records import cost
 from emofuse.encoders.settings import Data, Encoder, Machine
 from emofuse.encoders.stores import write_embeddings
 from emofuse.encoders.texts import ContextInputs
@@ -207,12 +208,20 @@ def test_words_around_a_turn_are_degraded_too(tmp_path):
 
 def test_an_encoder_that_says_something_else_than_the_run_is_refused():
     stored = pa.table({"turn_id": ["a", "b"], "embedding": fixed(np.ones((2, 3))), "logits": fixed(np.eye(2))})
-    assert speaking.require_like_stored((np.ones((2, 3)), np.eye(2)), stored, "x.parquet", "cpu") == 0
+    assert speaking.require_like_stored((np.ones((2, 3)), np.eye(2)), stored, "x.parquet", 1e-5) == 0
     for said in ((np.ones((2, 3)), np.eye(2) * 1.01), (np.ones((2, 3)) + 1e-3, np.eye(2))):
         with pytest.raises(
             EmofuseError, match=r"^The encoder says something else of turns as they are than x\.parquet"
         ):
-            speaking.require_like_stored(said, stored, "x.parquet", "cpu")
+            speaking.require_like_stored(said, stored, "x.parquet", 1e-5)
+
+
+def test_what_a_gpu_embedded_may_differ_as_much_on_a_cpu():
+    of_cpu = {"frozen": False, "settings": {"model": "m"}, "device": cost("cpu", 0, 0, 0, {})["device"]}
+    of_gpu = of_cpu | {"device": "NVIDIA H100 80GB HBM3"}
+    assert [speaking.tolerance(of, "cpu") for of in (of_cpu, of_gpu, of_cpu | {"frozen": True})] == [1e-5, 1e-3, 1e-3]
+    assert speaking.tolerance(of_cpu, "cuda") == 1e-3
+    assert speaking.tolerance(of_cpu | {"frozen": True, "settings": {"features": "mfcc"}}, "cpu") == 1e-5
 
 
 @pytest.mark.parametrize("kind", ["features", "model"])
@@ -243,6 +252,7 @@ def test_frozen_encoders_speak_through_their_probe(tmp_path, monkeypatch, sound,
         "settings": settings,
         "frozen": True,
         "seed": 0,
+        "device": "x86_64",
         "checkpoint": "x",
     }
     (tmp_path / "training.json").write_text(json.dumps(record))
@@ -394,10 +404,31 @@ def test_the_page_says_what_is_lost_when_it_is_as_good_as_text_and_whether_sound
     assert second.startswith(
         "Without any speech the final system has 75.0 % WA; with speech at its worst (white noise, 0 dB) 50.0 %."
     )
-    assert "It would be better off without it, by 25.0 points" in second
+    assert "would be better off without it: it has 25.0 points less with it (" in second
     table = table_of(scored, degradations)
     assert table.values.index.names == ["Input", "Severity", "System"] and len(table.values) == len(scored)
     assert table.values.loc[("White noise (speech)", "0 dB", "final system"), "WA, change"] == -37.5
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "verdict"),
+    [
+        (
+            -25.0,
+            -30,
+            "These turns cannot tell whether it would be better off without it: it has 25.0 points less with it",
+        ),
+        (25.0, -30, "These turns cannot tell whether it is better with it: it has 25.0 points more with it"),
+        (25.0, 20, "It is better with it, by 25.0 points"),
+    ],
+)
+def test_the_page_says_no_more_than_turns_can_tell_and_names_the_stand_in(scored, difference, low, verdict):
+    scored[[name for name in scored if name.startswith(("wa", "ua"))]] *= 100
+    scored[["wa_over_missing", "wa_over_missing_low", "wa_over_missing_high"]] = [difference, low, 30.0]
+    scored["system"] = scored["system"].replace("chosen", "late-sum-argmax")
+    loss, without = findings(scored, kinds.constants(DEGRADATIONS), "late-sum-argmax")
+    assert f"50.0 %. {verdict} (95 % interval of the difference {low:+.1f} to +30.0)." in without
+    assert ", 10 dB: late-sum-argmax loses" in loss and "Without any speech late-sum-argmax has" in without
 
 
 CONFIG = {
@@ -407,9 +438,11 @@ CONFIG = {
 }
 
 
-def test_degradations_are_those_of_the_config_or_all_that_can_be(tmp_path):
+def test_degradations_are_those_of_the_config_or_all_that_can_be():
     def of(degradations, **changed):
-        return severities(CONFIG | {"robustness": {"degradations": degradations}} | changed, ["text", "audio"])
+        return severities(
+            CONFIG | {"robustness": {"degradations": degradations}} | changed, {"text": "bert", "audio": "own"}
+        )
 
     assert of(None) == (
         {
@@ -426,8 +459,14 @@ def test_degradations_are_those_of_the_config_or_all_that_can_be(tmp_path):
         EmofuseError, match=r"white: 200 is not from -60 to 100(.|\n)*recognised_words: it needs a Whisper model"
     ):
         of({"white": [200], "recognised_words": None})
-    with pytest.raises(EmofuseError, match="nothing of this run"):
+    with pytest.raises(EmofuseError, match=r"nothing of this run(.|\n)*text: no degradation of it is asked for"):
         of({"resolution": [2]})
+    chosen = {"fusion": CONFIG["fusion"] | {"audio": {"choose": "validation"}}}
+    chosen["encoders"] = CONFIG["encoders"] | {"audio": CONFIG["encoders"]["audio"] | {"brought": {"vectors": "x"}}}
+    assert set(of({"white": None}, **chosen)[0]) == {"audio"}
+    config = CONFIG | {"robustness": {"degradations": None}} | chosen
+    found, untried = severities(config, {"text": "bert", "audio": "brought"})
+    assert set(found) == {"text"} and untried["audio"].startswith("its vectors were made elsewhere")
     known = ["session1", "session2"]
     assert splits({"robustness": {"folds": None}}, known) == known
     assert splits({"robustness": {"folds": ["session2"]}}, known) == ["session2"]

@@ -8,10 +8,30 @@ from emofuse.configuration import robustness as trying
 DEGRADED = (
     f"results/{plan.corpus}/{plan.run}/robustness/vectors/{{modality}}/{{encoder}}/{{split}}/seed{{seed}}.parquet"
 )
+ANSWERS = f"results/{plan.corpus}/{plan.run}/robustness/answers/{{split}}.parquet"
 
-with mistakes_as_messages():
-    TRIED_SPLITS = trying.splits(config, plan.splits_of[plan.primary])
-    SEVERITIES, UNTRIED = trying.severities(config, plan.modalities)
+
+# Asked by input functions and params alone, so that what cannot be tried is in the way of no other target.
+def tried_splits():
+    """The folds whose test parts are degraded."""
+    with mistakes_as_messages():
+        return trying.splits(config, plan.splits_of[plan.primary])
+
+
+def severities(encoders):
+    """What is tried of some modalities, and why nothing is of others; encoders: {modality: name}."""
+    with mistakes_as_messages():
+        return trying.severities(config, encoders)
+
+
+def tried():
+    """`severities` of the modalities of the run, once their encoders are chosen."""
+    return severities({modality: encoder_of(modality) for modality in plan.modalities})
+
+
+def of_encoder(wildcards):
+    """{degradation: its severities} of the encoder that the wildcards name."""
+    return severities({wildcards.modality: wildcards.encoder})[0][wildcards.modality]
 
 
 def speaking(split):
@@ -19,16 +39,16 @@ def speaking(split):
     return f"{split}-refit" if plan.refit else split
 
 
-def listens(modality):
-    """Whether words that are recognised are read for a modality, from the clips of sound."""
-    return any(kinds.constants(trying.DEGRADATIONS)[name].get("LISTENS") for name in SEVERITIES.get(modality, ()))
+def listens(wildcards):
+    """Whether words that are recognised are read for an encoder, from the clips of sound."""
+    return any(kinds.constants(trying.DEGRADATIONS)[name].get("LISTENS") for name in of_encoder(wildcards))
 
 
 def degraded(wildcards):
     """What the encoders of a fold make of degraded test turns."""
     return [
         DEGRADED.format(modality=m, encoder=encoder_of(m), split=speaking(wildcards.split), seed=plan.seeds[0])
-        for m in SEVERITIES
+        for m in tried()[0]
     ]
 
 
@@ -46,7 +66,7 @@ rule degrade:
         turns="results/<corpus>/turns.parquet",
         split="results/<corpus>/<run>/splits/{split}.parquet",
         manifests=lambda w: plan.manifests(w.modality, plan.read_root(w.modality)),
-        sound=lambda w: plan.manifests("audio", plan.read_root("audio")) if listens(w.modality) else [],
+        sound=lambda w: plan.manifests("audio", plan.read_root("audio")) if listens(w) else [],
         store=EMBEDDING,
         training=f"{ENCODER}/training.json",
         encoder=lambda w: (
@@ -74,15 +94,15 @@ rule degrade:
         code=lambda w: fingerprint(
             "degrade",
             *plan.encoders.code((w.modality, w.encoder)),
-            *kinds.code(trying.DEGRADATIONS, SEVERITIES[w.modality]),
+            *kinds.code(trying.DEGRADATIONS, of_encoder(w)),
         ),
-        severities=lambda w: SEVERITIES[w.modality],
+        severities=of_encoder,
         seed=config["robustness"]["seed"],
-        asr=lambda w: config["predict"]["asr"] if listens(w.modality) else None,
+        asr=lambda w: config["predict"]["asr"] if listens(w) else None,
         pretrained=lambda w: (
             plan.encoders.folder(w.modality, w.encoder) if plan.encoders.is_frozen(w.modality, w.encoder) else None
         ),
-        clips=lambda w: {m: plan.read_root(m) for m in [w.modality, *(["audio"] if listens(w.modality) else [])]},
+        clips=lambda w: {m: plan.read_root(m) for m in [w.modality, *(["audio"] if listens(w) else [])]},
         small=lambda w: config["clips"]["small"] if w.modality == "video" else None,
         threads=config["training"]["threads"],
     script:
@@ -100,7 +120,7 @@ rule answer_degraded:
         chosen=once_chosen([f"results/{plan.corpus}/{plan.run}/evaluation/{plan.primary}/chosen.tsv"]),
         degraded=degraded,
     output:
-        "results/<corpus>/<run>/robustness/answers/{split}.parquet",
+        ANSWERS,
     log:
         "results/<corpus>/<run>/logs/answer_degraded/{split}.log",
     benchmark:
@@ -124,8 +144,8 @@ rule answer_degraded:
 
 rule score_degraded:
     input:
-        answers=expand("results/<corpus>/<run>/robustness/answers/{split}.parquet", split=TRIED_SPLITS),
-        splits=split_files(TRIED_SPLITS),
+        answers=once_chosen(lambda w: expand(ANSWERS, split=tried_splits())),
+        splits=lambda w: split_files(tried_splits()),
     output:
         "results/<corpus>/<run>/evaluation/robustness.parquet",
     log:
@@ -137,14 +157,14 @@ rule score_degraded:
         runtime=30,
     params:
         code=fingerprint("score_degraded"),
-        untried=UNTRIED,
+        untried=lambda w: tried()[1],
     script:
         "../scripts/score_degraded.py"
 
 
 rule make_robustness:
     input:
-        splits=split_files(TRIED_SPLITS),
+        splits=lambda w: split_files(tried_splits()),
         scores=rules.score_degraded.output[0],
     output:
         tables(f"results/{plan.corpus}/{plan.run}/tables", ["robustness"]),

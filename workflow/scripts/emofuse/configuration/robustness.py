@@ -16,15 +16,16 @@ def splits(config, known):
     return [name for name in known if name in wanted]
 
 
-def severities(config, modalities):
+def severities(config, encoders):
     """({modality: {degradation: its severities}}, {modality: why none of it is tried}) of the run's modalities.
 
-    EmofuseError with all that cannot be tried. Where the config names none every degradation is tried, but for recognised
-    words where there is no ASR model or no sound.
+    encoders: {modality: name of the one that speaks of test turns}. EmofuseError with all that cannot be tried, and where
+    nothing is left to try. Where the config names none every degradation is tried, but for recognised words where there is no
+    ASR model or no sound.
     """
     known, wanted = kinds.constants(DEGRADATIONS), config["robustness"]["degradations"]
     found, untried, problems = {}, {}, []
-    can_listen = bool(config["predict"]["asr"]) and "audio" in modalities
+    can_listen = bool(config["predict"]["asr"]) and "audio" in config["fusion"]
     if wanted is None:
         wanted = {name: None for name, of in known.items() if can_listen or not of.get("LISTENS")}
     for name, of_config in wanted.items():
@@ -36,17 +37,17 @@ def severities(config, modalities):
             problems.append(f"{where}: it needs a Whisper model, predict.asr, and sound in the run; leave it out")
     if problems:
         raise EmofuseError("Degradations that cannot be tried:\n" + listing(problems))
-    for modality in modalities:
+    for modality, encoder in encoders.items():
         of_modality = {
             n: list(v or known[n]["SEVERITIES"]) for n, v in wanted.items() if known[n]["MODALITY"] == modality
         }
-        encoder = config["fusion"][modality]
         if not of_modality:
             untried[modality] = "no degradation of it is asked for"
-        elif isinstance(encoder, str) and "vectors" in config["encoders"][modality][encoder]:
+        elif "vectors" in config["encoders"][modality][encoder]:
             untried[modality] = "its vectors were made elsewhere, so there are none of degraded turns"
         else:
             found[modality] = of_modality
     if not found:
-        raise EmofuseError("robustness.degradations: nothing of this run's modalities is degraded by them.")
+        why = listing(f"{modality}: {reason}" for modality, reason in untried.items())
+        raise EmofuseError(f"robustness.degradations: nothing of this run's modalities is degraded by them.\n{why}")
     return found, untried

@@ -137,8 +137,7 @@ def findings(rows, degradations, fused):
         for name in (name for of, name in pairs if of == modality):
             lines = _of(rows, fused, modality, name)
             said.append(
-                _loss(lines, degradations[name], modality, system_title(fused))
-                + _level(rows, lines, degradations[name])
+                _loss(lines, degradations[name], modality, _named(fused)) + _level(rows, lines, degradations[name])
             )
             last = lines.iloc[-1]
             worst = last if worst is None or last["wa"] < worst["wa"] else worst
@@ -150,10 +149,19 @@ def _severity(value, degradation):
     return degradation["SAID"].format(value)
 
 
+def _named(system):
+    """A system as a sentence speaks of it."""
+    return f"the {system_title(system)}" if system == CHOSEN else system
+
+
+def _interval(low, high):
+    return f"95 % interval of the difference {low:+.1f} to {high:+.1f}"
+
+
 def _sure(low, high):
-    """'(95 % interval -4.8 to +4.0, ...)' of a difference."""
+    """'(95 % interval of the difference -4.8 to +4.0; ...)'."""
     unsure = "; these turns cannot tell it from nothing" if low <= 0 <= high else ""
-    return f"(95 % interval of the difference {low:+.1f} to {high:+.1f}{unsure})"
+    return f"({_interval(low, high)}{unsure})"
 
 
 def _loss(lines, degradation, modality, title):
@@ -164,7 +172,7 @@ def _loss(lines, degradation, modality, title):
         "keeps its WA" if abs(change) < 0.05 else f"{'loses' if change < 0 else 'gains'} {abs(change):.1f} points of WA"
     )
     return (
-        f"{degradation['TITLE']} ({MODALITY_TITLES[modality]}), {_severity(middle['severity'], degradation)}: the {title} "
+        f"{degradation['TITLE']} ({MODALITY_TITLES[modality]}), {_severity(middle['severity'], degradation)}: {title} "
         f"{does} {_sure(low, high)} and has {middle['wa']:.1f} %."
     )
 
@@ -191,11 +199,17 @@ def _without(rows, fused, modality, worst, degradations):
         return ""
     difference, low, high = (worst[f"wa_over_missing{ending}"] for ending in ("", "_low", "_high"))
     title, by = MODALITY_TITLES[modality], degradations[worst["degradation"]]
-    verdict = "It is better with it" if difference > 0 else "It would be better off without it"
+    if low <= 0 <= high:
+        verdict = "is better with it" if difference > 0 else "would be better off without it"
+        than = "more" if difference > 0 else "less"
+        verdict = f"These turns cannot tell whether it {verdict}: it has {abs(difference):.1f} points {than} with it"
+    else:
+        verdict = "It is better with it" if difference > 0 else "It would be better off without it"
+        verdict = f"{verdict}, by {abs(difference):.1f} points"
     return (
-        f"Without any {title} the {system_title(fused)} has {missing['wa'].iloc[-1]:.1f} % WA; with {title} at its worst "
-        f"({by['TITLE'].lower()}, {_severity(worst['severity'], by)}) {worst['wa']:.1f} %. {verdict}, by "
-        f"{abs(difference):.1f} points {_sure(low, high)}."
+        f"Without any {title} {_named(fused)} has {missing['wa'].iloc[-1]:.1f} % WA; with {title} at its worst "
+        f"({by['TITLE'].lower()}, {_severity(worst['severity'], by)}) {worst['wa']:.1f} %. {verdict} "
+        f"({_interval(low, high)})."
     )
 
 

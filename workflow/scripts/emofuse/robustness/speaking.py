@@ -13,6 +13,7 @@ from emofuse.encoders.frozen import Network
 from emofuse.encoders.inference import apply
 from emofuse.encoders.inputs import make_inputs
 from emofuse.encoders.model import checkpoint_hash, load_classifier, load_processor
+from emofuse.encoders.records import cost
 from emofuse.encoders.settings import Data, Encoder
 from emofuse.encoders.stores import vectors
 from emofuse.fusion.alignment import matrix, softmax
@@ -25,7 +26,7 @@ from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_json, read_metadata, read_parquet, write_parquet
 from emofuse.splits.parts import read_split
 
-# Of a softmax output. On a GPU other batches are computed by other kernels.
+# Of a softmax output. On a GPU other batches are computed by other kernels, and a CPU computes by others than a GPU.
 TOLERANCE = {"cpu": 1e-5, "cuda": 1e-3}
 
 
@@ -68,7 +69,7 @@ def degrade(trained, corpus, conditions, machine, threads, output):
     test turn, the turns in the order of the embedding store: degradation, severity (float64), turn_id, embedding and logits
     (fixed-size lists of float32). Metadata: modality, encoder, split, seed (of the training), drawn (seed of the degradations),
     difference (the largest of a softmax output of the turns as they are to that in the store). EmofuseError where that is
-    above TOLERANCE: then this is not what the run did.
+    above what `tolerance` allows: then this is not what the run did.
     """
     record, metadata = read_json(Path(trained.folder) / "training.json"), read_metadata(trained.store)
     if (record["checkpoint"], record["seed"]) != (metadata["checkpoint"], int(metadata["seed"])):
@@ -93,7 +94,7 @@ def degrade(trained, corpus, conditions, machine, threads, output):
         machine = replace(machine, loader_workers=0)  # a process that reads words would need a recogniser of its own
     speaks = _speaker(record, trained, corpus, machine, threads)(turns, manifests[modality])
 
-    difference = require_like_stored(speaks(None), stored, trained.store, machine.device)
+    difference = require_like_stored(speaks(None), stored, trained.store, tolerance(record, machine.device))
     print(f"{len(turns)} test turns as they are: the same softmax outputs as in the run, to {difference:.1e}")
     tables = []
     for name, severities in conditions.severities.items():
@@ -105,9 +106,19 @@ def degrade(trained, corpus, conditions, machine, threads, output):
     write_parquet(output, pa.concat_tables(tables), told)
 
 
-def require_like_stored(said, stored, path, device):
-    """The largest difference of a softmax output to the stored one; EmofuseError where it, or that of an embedding by its
-    scale, is above the TOLERANCE of the device.
+def tolerance(record, device):
+    """How far a softmax output may be from the stored one: the looser of this `device` and of the one that the run had.
+
+    record: training.json. Of a frozen network it tells of the probe alone, so that its vectors may be a GPU's.
+    """
+    computed = not record["frozen"] or "features" in record["settings"]
+    same = record["device"] == cost("cpu", 0, 0, 0, {})["device"]
+    return max(TOLERANCE[device], TOLERANCE["cpu" if computed and same else "cuda"])
+
+
+def require_like_stored(said, stored, path, most):
+    """The largest difference of a softmax output to the stored one; EmofuseError where it is above `most`, or that of an
+    embedding, by its scale, above ten times as much.
 
     said: (embedding (n, d), logits (n, classes)). stored: table of the store at `path`, the same turns.
     """
@@ -115,7 +126,6 @@ def require_like_stored(said, stored, path, device):
     embedding, logits = (matrix(stored[column], rows, column, turns) for column in ("embedding", "logits"))
     difference = float(np.abs(softmax(np.asarray(said[1], np.float64)) - softmax(logits)).max())
     of_vectors = float(np.abs(said[0] - embedding).max() / max(1.0, np.abs(embedding).max()))
-    most = TOLERANCE[str(device).split(":")[0]]
     if difference > most or of_vectors > 10 * most:
         raise EmofuseError(
             f"The encoder says something else of turns as they are than {path}: a softmax output differs by {difference:.2g},"
