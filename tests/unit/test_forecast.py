@@ -36,6 +36,23 @@ def test_jobs_of_a_dry_run():
     ]
 
 
+SNAKEFILE = """
+configfile: workflow.source_path("base.yaml")
+rule all:
+    input: list(config["fusion"])
+rule fine_tune:
+    output: "{modality}"
+    shell: "false"
+"""
+
+
+def test_what_a_layered_file_leaves_out_stays_out(tmp_path):
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "base.yaml").write_text("fusion: {text: bert, video: videomae}")
+    found = jobs.planned(tmp_path / "Snakefile", {"fusion": {"text": "bert"}}, 1)  # video: null, as checked
+    assert [job.of for job in found] == [{"modality": "text"}]
+
+
 def job(rule, **of):
     return jobs.Job(rule, of, 1, 0)
 
