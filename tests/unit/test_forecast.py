@@ -107,6 +107,9 @@ def test_what_is_not_known_is_said():
     cost = known(found={"epochs": 4, "unknown": "why"})
     assert math.isnan(cost.of(job("fine_tune", **TEXT, split="session1")).seconds)
     assert math.isnan(cost.of(job("train_system", system="mine")).seconds)
+    assert math.isnan(cost.of(job("read_motion_capture", encoder="mocap")).seconds)
+    read = known(seconds={"read_motion_vectors": {"clips": 30.0}})
+    assert read.of(job("read_motion_vectors", encoder="clips")) == costs.Cost(30, None, "record")
     assert cost.of(job("classify", classifier="svm")).seconds == 10
     assert cost.of(job("evaluate", protocol="session"))[::2] == (2.0, "assumed")
 

@@ -28,6 +28,7 @@ TYPICAL = {
     "choose_encoder": (1, 0),
 }
 ELSEWHERE = (2, 0)  # all others, such as the demo's input
+UNMEASURED = {"read_motion_capture", "read_motion_vectors"}  # they read all turns, and nothing is known of how fast
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Costs:
     def of(self, job):
         """The Cost of a `jobs.Job`."""
         found = None
-        if "encoder" in job.of and job.rule != "fit_probe":
+        if {"modality", "encoder"} <= job.of.keys() and job.rule != "fit_probe":
             found = self._of_encoder(job)
         elif "dialog" in job.of and job.rule in self.records.seconds:
             found = self._of_dialog(job)
@@ -55,6 +56,8 @@ class Costs:
             found = self._of_classifier(job)
         elif known := self.records.of(job.rule):
             found = Cost(float(np.mean(known)), _spread(known), RECORD)
+        elif job.rule in UNMEASURED:
+            found = Cost(float("nan"), None, UNKNOWN)
         if found is None:
             fixed, more = TYPICAL.get(job.rule, ELSEWHERE)
             found = Cost(fixed + more * self.turns / 1_000, None, ASSUMED)
