@@ -2,15 +2,18 @@
 
 import json
 import math
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from training_inputs import MACHINE, SETTINGS, TRAINING, fine_tune, make_corpus
 
 from emofuse.forecast import costs, forecast, jobs, measuring, records, sampling, schedule, space
 from emofuse.forecast.telling import _memory, columns
+from emofuse.runtime.store import write_parquet
 
 DRY = """
 rule fine_tune:
@@ -60,7 +63,15 @@ def job(rule, **of):
 MEASURED = {"start_s": 5, "load_s": 1, "save_s": 2, "train_s": 0.1, "val_s": 0.02, "all_s": 0.03, "epochs": 4} | {
     f"{part}_error": 0.1 for part in ("train", "val", "all")
 }
-RECORD = {"turns": {"train": 50}, "epochs": 2, "split": "session1", "seed": 0, "best_epoch": 3}
+RECORD = {
+    "turns": {"train": 50},
+    "epochs": 2,
+    "split": "session1",
+    "seed": 0,
+    "best_epoch": 3,
+    "took": 20.0,
+    "embedded": 7.0,
+}
 
 
 def known(found=MEASURED, fitting=(), seconds=None):
@@ -89,7 +100,7 @@ def test_a_refit_takes_the_epochs_that_were_best_where_they_are_known():
 
 
 def test_records_come_before_a_measurement():
-    seconds = {"fine_tune": {"text_bert_session1_seed0": 20.0}, "embed": {"text_bert_session1_seed0": 7.0}}
+    seconds = {"fine_tune": {"text_bert_session1_seed0": 99.0}, "embed": {"text_bert_session1_seed0": 99.0}}
     cost = known(fitting=[RECORD], seconds=seconds)
     training = cost.of(job("fine_tune", **TEXT, split="session1"))
     assert training == costs.Cost(pytest.approx(20 / 100 * 400), None, "record")  # 100 turns for 4 epochs, not 50 for 2
@@ -132,16 +143,43 @@ def test_records_of_another_setting_do_not_count(tmp_path):
     fine_tune(corpus, folder, settings={"epochs": 2})
     (tmp_path / "demo/run/splits").mkdir()
     (tmp_path / "demo/run/benchmarks/fine_tune").mkdir(parents=True)
-    (tmp_path / "demo/run/benchmarks/fine_tune/text_bert_session3_seed0.tsv").write_text("s\th:m:s\n12.5\t0:00:12\n")
-    found = records.read_records(tmp_path / "demo", "other")
-    assert found.of("fine_tune", "text_bert_") == [12.5]
-    [record] = of_bert = found.trainings["text", "bert"]
+    benchmark = "benchmarks/fine_tune/text_bert_session3_seed0.tsv"
+    (tmp_path / "demo/run" / benchmark).write_text("s\th:m:s\n12.5\t0:00:12\n")
+    shutil.copytree(tmp_path / "demo/run", tmp_path / "demo/longer")
+    (tmp_path / "demo/longer" / benchmark).write_text("s\th:m:s\n99.0\t0:01:39\n")
+    found = records.read_records(tmp_path / "demo", "run")
+    assert found.of("fine_tune", "text_bert") == [12.5]
+    record, other = found.trainings["text", "bert"]
     assert record["epochs"] == 2 and record["split"] == "session3"
+    assert (record["took"], other["took"], record["embedded"]) == (12.5, 99.0, None)  # each of its own run
     settings = SETTINGS | {"model": "some/bert"}
-    ask = (TRAINING, MACHINE, record["device"])
+    of_bert, ask = [record], (TRAINING, MACHINE, record["device"])
     assert records.fitting(of_bert, settings | {"epochs": 9, "learning_rate": 1.0}, *ask) == [record]
     assert records.fitting(of_bert, settings | {"batch_size": 9}, *ask) == []
+    assert records.fitting(of_bert, settings | {"model": "another/bert"}, *ask) == []
+    assert records.fitting(of_bert, settings, TRAINING | {"precision": "bf16"}, MACHINE, record["device"]) == []
     assert records.fitting(of_bert, settings, TRAINING, MACHINE, "another device") == []
+
+
+def test_frozen_vectors_of_another_network_do_not_count(tmp_path):
+    for run, model in (("run", "resources/hubert"), ("other", "resources/hubert-large")):
+        (tmp_path / run / "splits").mkdir(parents=True)
+        said = {"model": model, "revision": "", "pooling": "mean"}
+        write_parquet(tmp_path / run / "embeddings/audio/hubert/frozen.parquet", pa.table({"turn_id": ["a"]}), said)
+        (tmp_path / run / "benchmarks/embed_frozen").mkdir(parents=True)
+        (tmp_path / run / "benchmarks/embed_frozen/audio_hubert.tsv").write_text("s\n3.0\n")
+    settings = {"model": "resources/hubert", "pooling": "mean", "frozen": True}
+    stores = records.read_records(tmp_path, "other").stores["audio", "hubert"]
+    [fitting] = records.fitting_stores(stores, settings)
+    assert (fitting["model"], fitting["embedded"]) == ("resources/hubert", 3.0)
+    assert not records.fitting_stores(stores, settings | {"pooling": "cls"})
+    assert not records.fitting_stores(stores, {"features": "egemaps", "frozen": True})
+
+
+def test_records_of_a_longer_name_do_not_count():
+    seconds = {"lstm_session1_seed0": 1.0, "lstm_deep_session1_seed0": 9.0}
+    cost = known(seconds={"train_system": seconds}).of(job("train_system", system="lstm"))
+    assert cost == costs.Cost(1, None, "record")
 
 
 def test_an_encoder_is_measured_by_its_own_training(tmp_path):

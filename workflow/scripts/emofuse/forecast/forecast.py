@@ -66,8 +66,7 @@ class Run:
 def make_plan(run, turns, words, splits):
     """(rows of plan.tsv, rows of plan_differences.tsv, facts for `telling.tell`). turns, words: paths of the corpus' tables,
     the latter None where no words are read; splits: paths of split files."""
-    table = read_parquet(turns).to_pandas()
-    of_words = read_parquet(words).to_pandas() if words else None
+    table, of_words = read_parquet(turns).to_pandas(), read_parquet(words).to_pandas() if words else None
     frames = {Path(path).stem: read_parquet(path).to_pandas() for path in splits}
     parts = {
         name: {part: int((f["part"] == part).sum()) for part in ("train", "val", "test")} for name, f in frames.items()
@@ -79,9 +78,12 @@ def make_plan(run, turns, words, splits):
     found, fitting = {}, {}
     for entry in run.encoders:
         key = (entry["modality"], entry["encoder"])
-        of_encoder = known.trainings.get(key, [])
-        fitting[key] = earlier.fitting(of_encoder, entry["settings"], asdict(run.computing), asdict(run.machine), named)
-        found[key] = _of_encoder(run, entry, fitting[key], known, lengths[entry["modality"]], frames, table, turns)
+        training = (asdict(run.computing), asdict(run.machine), named)
+        if entry["frozen"]:
+            fitting[key] = earlier.fitting_stores(known.stores.get(key, []), entry["settings"])
+        else:
+            fitting[key] = earlier.fitting(known.trainings.get(key, []), entry["settings"], *training)
+        found[key] = _of_encoder(run, entry, fitting[key], lengths[entry["modality"]], frames, table, turns)
     taken = _taken(run, found)
     classifiers = _classifiers(run, taken, found, parts, known)
     seconds = (table["end_s"] - table["start_s"]).groupby(table["turn_id"].map(unit_of)).sum().to_dict()
@@ -109,13 +111,12 @@ def _lengths(modality, table, words):
     return (seconds * (RATE if modality == "audio" else FRAMES)).round().clip(lower=1).to_dict()
 
 
-def _of_encoder(run, entry, fitting, known, lengths, frames, table, turns):
+def _of_encoder(run, entry, fitting, lengths, frames, table, turns):
     """What is known of an encoder: of its records, else measured; with `unknown`, why, where nothing is."""
     epochs = entry["settings"].get("epochs", 0)
-    benchmarks = "embed_frozen" if entry["frozen"] else "embed"
-    prefix = f"{entry['modality']}_{entry['encoder']}"
-    if ((fitting and known.of("fine_tune", f"{prefix}_")) or entry["frozen"]) and known.of(benchmarks, prefix):
-        record = fitting[0] if fitting else {}
+    trained = entry["frozen"] or any(record["took"] for record in fitting)
+    if trained and any(record["embedded"] for record in fitting):
+        record = {} if entry["frozen"] else fitting[0]
         found = {key: record.get(key) for key in ("peak_memory_mb", "parameters")}
         return found | {"width": _width(entry["folder"]), "epochs": epochs, "from": "record"}
     if not entry["folder"]:
@@ -198,7 +199,7 @@ def _classifiers(run, taken, found, parts, known):
     }
     measured = {}
     for name, settings in {"argmax": {}, **run.config["classifiers"]}.items():
-        if not known.of("classify", f"{name}_"):
+        if not known.of("classify", name):
             case["widths"] = {m: width or 768 for m, width in widths.items()}
             answer = alone("classifying", case | {"classifier": name, "settings": settings}, timeout=LONGEST)
             measured[name] = None if isinstance(answer, str) else answer
