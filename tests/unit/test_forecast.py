@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -12,7 +13,8 @@ import pytest
 from training_inputs import MACHINE, SETTINGS, TRAINING, fine_tune, make_corpus
 
 from emofuse.forecast import costs, forecast, jobs, measuring, records, sampling, schedule, space
-from emofuse.forecast.telling import _memory, columns
+from emofuse.forecast.telling import _assumed, _memory, _stages, columns
+from emofuse.runtime.progress import duration
 from emofuse.runtime.store import write_parquet
 
 DRY = """
@@ -211,15 +213,35 @@ def test_disk():
 
 
 def test_what_does_not_fit_is_said():
-    run = SimpleNamespace(
-        machine=SimpleNamespace(jobs_per_gpu=1), computing=SimpleNamespace(threads=1), cores=2, corpus="."
-    )
+    run = SimpleNamespace(machine=SimpleNamespace(jobs_per_gpu=1), cores=4, gpus=1, chosen={}, corpus=".")
     facts = {
         "kind": "cpu",
+        "jobs": [jobs.Job("fine_tune", TEXT, 2, 0)],
         "found": {("text", "bert"): {"peak_memory_mb": 2**40}, ("audio", "ast"): {"peak_memory_mb": 1}},
     }
     [warning] = _memory(run, facts)
     assert "bert" in warning and "gradient_checkpointing" in warning and "shared by 2 jobs" in warning
+    [alone] = _memory(run, facts | {"jobs": [jobs.Job("fine_tune", TEXT, 2, 1)]})  # on a CPU it asks for a GPU, too
+    assert "shared" not in alone
+    rows = [
+        {"what": what, "seconds": s, "source": ""} for what, s in (("embed_frozen text x", math.nan), ("assess", 2))
+    ]
+    unknown, *_ = _assumed(run, facts, rows)
+    assert unknown == "Unknown, and in no sum: embed_frozen text x."
+
+
+def test_trainings_that_ask_for_a_gpu_are_scheduled_by_it():
+    both = [jobs.Job("fine_tune", TEXT | {"split": "session1"}, 1, 1)] * 2  # 80 s each
+    facts = {
+        "jobs": both,
+        "left": [],
+        "costs": known(fitting=[RECORD]),
+        "stage_of": lambda job: "encoders",
+        "kind": "cpu",
+    }
+    row = {"stage": "encoders", "jobs": 2, "left": 0, "hours": 160 / 3600, "hours_left": 0}
+    told = [_stages(SimpleNamespace(cores=2, gpus=gpus), [row], facts).splitlines()[-1] for gpus in (1, 2)]
+    assert [re.split(" {2,}", line)[-2] for line in told] == [duration(160), duration(80)]
 
 
 def test_the_differences_of_each_protocol():
