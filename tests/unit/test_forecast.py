@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from training_inputs import MACHINE, SETTINGS, TRAINING, fine_tune, make_corpus
 
-from emofuse.forecast import costs, forecast, jobs, measuring, records, sampling, schedule, space
+from emofuse.forecast import choosing, costs, forecast, jobs, measuring, records, sampling, schedule, space
 from emofuse.forecast.telling import _assumed, _memory, _stages, columns
 from emofuse.runtime.progress import duration
 from emofuse.runtime.store import write_parquet
@@ -253,6 +253,34 @@ def test_the_differences_of_each_protocol():
     assert [row["wa"] for row in rows[:3]] == [row["wa"] for row in rows[3:]]
     assert 0.4 > rows[0]["wa"] > rows[2]["wa"] > 0.02
     assert rows[0]["turns"] == 300 and rows[0]["dialogs"] == 12
+
+
+def test_an_encoder_to_be_chosen_is_counted_as_the_one_that_takes_longest(tmp_path, monkeypatch):
+    config = {"fusion": {"text": {"choose": "validation"}}, "final_system": "text-chosen"}
+    encoders = [
+        {"modality": "text", "encoder": name, "frozen": name == "frozen"} for name in ("bert", "long", "frozen")
+    ]
+    path = tmp_path / "chosen.json"
+    run = SimpleNamespace(
+        config=config, encoders=encoders, chosen={"text": (["bert", "long", "frozen"], path)}, snakefile="", cores=1
+    )  # fmt: skip
+    cost, slow = known(), ("text", "long")
+    cost.encoders[slow] = {"epochs": 4}  # by record, so not measured
+    cost.fitting[slow] = [RECORD | {"took": 2000.0}]
+    assert choosing.take(run, cost) == {"text": "long"}
+
+    def dry(_, config, cores, everything):
+        if isinstance(config["fusion"]["text"], dict):
+            return [job("fine_tune", split="selection5"), job("evaluate")]
+        assert config["final_system"] == "text-long"  # the name is not refused
+        return [job("fine_tune", split="session1"), job("evaluate")]
+
+    monkeypatch.setattr(choosing, "planned", dry)
+    for counted in choosing.count(run, {"text": "long"}):
+        assert [each.rule for each in counted].count("evaluate") == 1
+        assert {each.of.get("split") for each in counted} == {None, "selection5", "session1"}
+    path.write_text(json.dumps({"encoder": "bert"}))
+    assert choosing.take(run, cost) == {"text": "bert"}
 
 
 def test_columns_stand_under_each_other():

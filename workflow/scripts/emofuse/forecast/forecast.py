@@ -6,8 +6,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,10 +18,9 @@ from emofuse.corpora.units import unit_of
 from emofuse.encoders.records import cost
 from emofuse.encoders.settings import Computing, Machine
 from emofuse.evaluation.power import AGREEMENTS, detectable
+from emofuse.forecast import choosing, space
 from emofuse.forecast import records as earlier
-from emofuse.forecast import space
 from emofuse.forecast.costs import Costs
-from emofuse.forecast.jobs import planned
 from emofuse.forecast.measuring import KNOWN
 from emofuse.media.wav import RATE
 from emofuse.runtime.devices import prepare_device
@@ -84,11 +81,11 @@ def make_plan(run, turns, words, splits):
         else:
             fitting[key] = earlier.fitting(known.trainings.get(key, []), entry["settings"], *training)
         found[key] = _of_encoder(run, entry, fitting[key], lengths[entry["modality"]], frames, table, turns)
-    taken = _taken(run, found)
-    classifiers = _classifiers(run, taken, found, parts, known)
     seconds = (table["end_s"] - table["start_s"]).groupby(table["turn_id"].map(unit_of)).sum().to_dict()
-    costs = Costs(known, found, fitting, classifiers, parts, len(table), seconds)
-    jobs, left = _jobs(run, taken)
+    costs = Costs(known, found, fitting, {}, parts, len(table), seconds)
+    taken = choosing.take(run, costs)
+    costs.classifiers = _classifiers(run, taken, found, parts, known)
+    jobs, left = choosing.count(run, taken)
     rows = _rows(run, costs, jobs, left) + _space(run, found, jobs, table, seconds)
     facts = {
         "device": named,
@@ -161,33 +158,6 @@ def alone(module, case, timeout=None):
         if done.returncode:
             return (done.stderr.strip().splitlines() or ["the measurement ended without a word"])[-1]
         return json.loads(paths[1].read_text(encoding="utf-8"))
-
-
-def _taken(run, found):
-    """{modality: encoder of the folds}: where it is still to be chosen, the one that takes longest."""
-    taken = {}
-    for modality, value in run.config["fusion"].items():
-        names, path = run.chosen.get(modality, ([value], None))
-        if path and Path(path).exists():
-            taken[modality] = json.loads(Path(path).read_text(encoding="utf-8"))["encoder"]
-        else:
-            taken[modality] = max(names, key=lambda name: _an_epoch(found.get((modality, name), {})))
-    return taken
-
-
-def _an_epoch(found):
-    return found.get("train_s", 0) * found.get("epochs", 0)
-
-
-def _jobs(run, taken):
-    """(all Jobs of the run, those still to be done)."""
-    resolved = deepcopy(run.config)
-    resolved["fusion"] = dict(taken)
-    ready = all(Path(path).exists() for _, path in run.chosen.values())
-    with ThreadPoolExecutor(2) as pool:
-        whole = pool.submit(planned, run.snakefile, resolved, run.cores, everything=True)
-        left = pool.submit(planned, run.snakefile, run.config if ready else resolved, run.cores)
-        return whole.result(), left.result()
 
 
 def _classifiers(run, taken, found, parts, known):
