@@ -28,13 +28,15 @@ TYPICAL = {
     "choose_encoder": (1, 0),
 }
 ELSEWHERE = (2, 0)  # all others, such as the demo's input
+UNMEASURED = {"read_motion_capture", "read_motion_vectors"}  # they read all turns, and nothing is known of how fast
 
 
 @dataclass
 class Costs:
     """records: `records.Records`. encoders: {(modality, encoder): what `measuring.measure` found, and epochs}. fitting:
-    {(modality, encoder): training records that fit}. classifiers: {name: what `classifying.measure` found, or None}. parts:
-    {split: {part: turns}}. turns: of the corpus. seconds: {dialog: seconds of its turns}."""
+    {(modality, encoder): training records that fit, of a frozen one its stores}. classifiers: {name: what
+    `classifying.measure` found, or None}. parts: {split: {part: turns}}. turns: of the corpus. seconds: {dialog: seconds
+    of its turns}."""
 
     records: object
     encoders: dict
@@ -47,7 +49,7 @@ class Costs:
     def of(self, job):
         """The Cost of a `jobs.Job`."""
         found = None
-        if "encoder" in job.of and job.rule != "fit_probe":
+        if {"modality", "encoder"} <= job.of.keys() and job.rule != "fit_probe":
             found = self._of_encoder(job)
         elif "dialog" in job.of and job.rule in self.records.seconds:
             found = self._of_dialog(job)
@@ -55,6 +57,8 @@ class Costs:
             found = self._of_classifier(job)
         elif known := self.records.of(job.rule):
             found = Cost(float(np.mean(known)), _spread(known), RECORD)
+        elif job.rule in UNMEASURED:
+            found = Cost(float("nan"), None, UNKNOWN)
         if found is None:
             fixed, more = TYPICAL.get(job.rule, ELSEWHERE)
             found = Cost(fixed + more * self.turns / 1_000, None, ASSUMED)
@@ -64,20 +68,13 @@ class Costs:
         """By records of that encoder, else as measured; of nothing known no seconds."""
         key = (job.of["modality"], job.of["encoder"])
         work = self.work(job)
-        prefix = "_".join(key) + ("_" if "split" in job.of else "")
+        fitting = self.fitting.get(key, [])
         if job.rule == "fine_tune":
-            names = {f"{prefix}{record['split']}_seed{record['seed']}": record for record in self.fitting.get(key, [])}
-            known = self.records.seconds.get("fine_tune", {})
-            rates = [
-                known[name] / max(1, record["turns"]["train"] * record["epochs"])
-                for name, record in names.items()
-                if name in known
-            ]
-            if rates:
-                return Cost(float(np.mean(rates)) * work["train"], _spread(rates), RECORD)
-        elif (self.fitting.get(key) or job.rule.startswith("embed_frozen")) and (
-            known := self.records.of(job.rule, prefix)
-        ):
+            rates = [r["took"] / max(1, r["turns"]["train"] * r["epochs"]) for r in fitting if r["took"]]
+            known = [rate * work["train"] for rate in rates]
+        else:
+            known = [record["embedded"] for record in fitting if record["embedded"]]
+        if known:
             return Cost(float(np.mean(known)), _spread(known), RECORD)
         found = self.encoders.get(key)
         if not found or "start_s" not in found:
@@ -121,7 +118,7 @@ class Costs:
 
     def _of_classifier(self, job):
         name = job.of.get("classifier", job.of.get("system"))
-        if known := self.records.of(job.rule, f"{name}_"):
+        if known := self.records.of(job.rule, name):
             return Cost(float(np.mean(known)), _spread(known), RECORD)
         found = self.classifiers.get(name)
         return Cost(found["start_s"] + found["seconds"], None, MEASURED) if found else Cost(float("nan"), None, UNKNOWN)

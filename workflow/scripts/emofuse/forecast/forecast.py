@@ -6,8 +6,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,10 +18,9 @@ from emofuse.corpora.units import unit_of
 from emofuse.encoders.records import cost
 from emofuse.encoders.settings import Computing, Machine
 from emofuse.evaluation.power import AGREEMENTS, detectable
+from emofuse.forecast import choosing, space
 from emofuse.forecast import records as earlier
-from emofuse.forecast import space
 from emofuse.forecast.costs import Costs
-from emofuse.forecast.jobs import planned
 from emofuse.forecast.measuring import KNOWN
 from emofuse.media.wav import RATE
 from emofuse.runtime.devices import prepare_device
@@ -66,8 +63,7 @@ class Run:
 def make_plan(run, turns, words, splits):
     """(rows of plan.tsv, rows of plan_differences.tsv, facts for `telling.tell`). turns, words: paths of the corpus' tables,
     the latter None where no words are read; splits: paths of split files."""
-    table = read_parquet(turns).to_pandas()
-    of_words = read_parquet(words).to_pandas() if words else None
+    table, of_words = read_parquet(turns).to_pandas(), read_parquet(words).to_pandas() if words else None
     frames = {Path(path).stem: read_parquet(path).to_pandas() for path in splits}
     parts = {
         name: {part: int((f["part"] == part).sum()) for part in ("train", "val", "test")} for name, f in frames.items()
@@ -79,14 +75,17 @@ def make_plan(run, turns, words, splits):
     found, fitting = {}, {}
     for entry in run.encoders:
         key = (entry["modality"], entry["encoder"])
-        of_encoder = known.trainings.get(key, [])
-        fitting[key] = earlier.fitting(of_encoder, entry["settings"], asdict(run.computing), asdict(run.machine), named)
-        found[key] = _of_encoder(run, entry, fitting[key], known, lengths[entry["modality"]], frames, table, turns)
-    taken = _taken(run, found)
-    classifiers = _classifiers(run, taken, found, parts, known)
+        training = (asdict(run.computing), asdict(run.machine), named)
+        if entry["frozen"]:
+            fitting[key] = earlier.fitting_stores(known.stores.get(key, []), entry["settings"])
+        else:
+            fitting[key] = earlier.fitting(known.trainings.get(key, []), entry["settings"], *training)
+        found[key] = _of_encoder(run, entry, fitting[key], lengths[entry["modality"]], frames, table, turns)
     seconds = (table["end_s"] - table["start_s"]).groupby(table["turn_id"].map(unit_of)).sum().to_dict()
-    costs = Costs(known, found, fitting, classifiers, parts, len(table), seconds)
-    jobs, left = _jobs(run, taken)
+    costs = Costs(known, found, fitting, {}, parts, len(table), seconds)
+    taken = choosing.take(run, costs)
+    costs.classifiers = _classifiers(run, taken, found, parts, known)
+    jobs, left = choosing.count(run, taken)
     rows = _rows(run, costs, jobs, left) + _space(run, found, jobs, table, seconds)
     facts = {
         "device": named,
@@ -109,13 +108,12 @@ def _lengths(modality, table, words):
     return (seconds * (RATE if modality == "audio" else FRAMES)).round().clip(lower=1).to_dict()
 
 
-def _of_encoder(run, entry, fitting, known, lengths, frames, table, turns):
+def _of_encoder(run, entry, fitting, lengths, frames, table, turns):
     """What is known of an encoder: of its records, else measured; with `unknown`, why, where nothing is."""
     epochs = entry["settings"].get("epochs", 0)
-    benchmarks = "embed_frozen" if entry["frozen"] else "embed"
-    prefix = f"{entry['modality']}_{entry['encoder']}"
-    if ((fitting and known.of("fine_tune", f"{prefix}_")) or entry["frozen"]) and known.of(benchmarks, prefix):
-        record = fitting[0] if fitting else {}
+    trained = entry["frozen"] or any(record["took"] for record in fitting)
+    if trained and any(record["embedded"] for record in fitting):
+        record = {} if entry["frozen"] else fitting[0]
         found = {key: record.get(key) for key in ("peak_memory_mb", "parameters")}
         return found | {"width": _width(entry["folder"]), "epochs": epochs, "from": "record"}
     if not entry["folder"]:
@@ -162,33 +160,6 @@ def alone(module, case, timeout=None):
         return json.loads(paths[1].read_text(encoding="utf-8"))
 
 
-def _taken(run, found):
-    """{modality: encoder of the folds}: where it is still to be chosen, the one that takes longest."""
-    taken = {}
-    for modality, value in run.config["fusion"].items():
-        names, path = run.chosen.get(modality, ([value], None))
-        if path and Path(path).exists():
-            taken[modality] = json.loads(Path(path).read_text(encoding="utf-8"))["encoder"]
-        else:
-            taken[modality] = max(names, key=lambda name: _an_epoch(found.get((modality, name), {})))
-    return taken
-
-
-def _an_epoch(found):
-    return found.get("train_s", 0) * found.get("epochs", 0)
-
-
-def _jobs(run, taken):
-    """(all Jobs of the run, those still to be done)."""
-    resolved = deepcopy(run.config)
-    resolved["fusion"] = dict(taken)
-    ready = all(Path(path).exists() for _, path in run.chosen.values())
-    with ThreadPoolExecutor(2) as pool:
-        whole = pool.submit(planned, run.snakefile, resolved, run.cores, everything=True)
-        left = pool.submit(planned, run.snakefile, run.config if ready else resolved, run.cores)
-        return whole.result(), left.result()
-
-
 def _classifiers(run, taken, found, parts, known):
     """{name: what was measured, or None} of the classifiers of which there is no record."""
     widths = {modality: found.get((modality, name), {}).get("width") for modality, name in taken.items()}
@@ -198,7 +169,7 @@ def _classifiers(run, taken, found, parts, known):
     }
     measured = {}
     for name, settings in {"argmax": {}, **run.config["classifiers"]}.items():
-        if not known.of("classify", f"{name}_"):
+        if not known.of("classify", name):
             case["widths"] = {m: width or 768 for m, width in widths.items()}
             answer = alone("classifying", case | {"classifier": name, "settings": settings}, timeout=LONGEST)
             measured[name] = None if isinstance(answer, str) else answer

@@ -29,7 +29,9 @@ def planned(snakefile, config, cores, everything=False):
         path = Path(folder, "config.json")
         path.write_text(json.dumps(config), encoding="utf-8")
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--configfile", str(path)]
-        command += ["--cores", str(cores), "--dry-run", "--nocolor", "--rerun-triggers", *TRIGGERS]
+        # In place of the workflow's own, or what a layered file leaves out with null would come back from there.
+        command += ["--replace-workflow-config", "--cores", str(cores), "--dry-run", "--nocolor"]
+        command += ["--rerun-triggers", *TRIGGERS]
         done = subprocess.run([*command, *(["--forceall"] if everything else [])], capture_output=True, text=True)
     if done.returncode:
         last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])

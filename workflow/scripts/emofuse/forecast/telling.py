@@ -40,8 +40,8 @@ def _stages(run, work, facts):
     for left, jobs in planned.items():
         timed = [(facts["stage_of"](job), costs.of(job).seconds, job.threads, job.gpu) for job in jobs]
         timed = [entry for entry in timed if not math.isnan(entry[1])]
-        gpus = run.gpus if facts["kind"] == "cuda" else math.inf
-        wall[left] = schedule.wall_seconds(timed, run.cores, gpus)
+        # On a machine without a GPU too: Snakemake grants what a job asks for, whatever it then computes on.
+        wall[left] = schedule.wall_seconds(timed, run.cores, run.gpus)
     lines = [("stage", "jobs", "left", "job time", "left", f"wall, {run.cores} cores", "left")]
     order = {name: number for number, name in enumerate(schedule.ORDER)}
     stages = sorted({row["stage"] for row in work}, key=lambda name: order.get(name, len(order)))
@@ -107,7 +107,7 @@ def _assumed(run, facts, work):
             yield f"encoders.{modality}.{name}: unknown, and in no sum: {found['unknown']}."
         elif found.get("random"):
             yield f"encoders.{modality}.{name}: not downloaded; one of the same size with random weights was measured."
-    if unknown := [row["what"] for row in work if math.isnan(row["seconds"]) and row["stage"] == "fusion"]:
+    if unknown := [row["what"] for row in work if math.isnan(row["seconds"])]:
         yield f"Unknown, and in no sum: {', '.join(unknown)}."
     yield "Trainings are counted with all epochs of the config; with patience, and in refits, they take less."
     if any("assumed" in row["source"] for row in work):
@@ -116,13 +116,13 @@ def _assumed(run, facts, work):
 
 def _memory(run, facts):
     """Warnings of trainings that do not fit."""
-    sharing = run.machine.jobs_per_gpu
+    sharing = _at_once(run, facts["jobs"])
     if facts["kind"] == "cuda":
         import torch
 
+        sharing = min(sharing, run.machine.jobs_per_gpu)
         have, where = torch.cuda.get_device_properties(0).total_memory / 2**20 / sharing, "the GPU"
     else:
-        sharing = max(1, run.cores // run.computing.threads)
         have, where = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20 / sharing, "this machine"
     for (modality, name), found in facts["found"].items():
         need = found.get("peak_memory_mb") or 0
@@ -133,6 +133,13 @@ def _memory(run, facts):
                 f" training.gradient_checkpointing to true, or lower encoders.{modality}.{name}.batch_size, with"
                 " gradient_accumulation raised by the same factor."
             )
+
+
+def _at_once(run, jobs):
+    """How many trainings Snakemake starts at a time, by the threads and GPUs that they ask for."""
+    threads, gpu = max(((job.threads, job.gpu) for job in jobs if job.rule == "fine_tune"), default=(1, 0))
+    by_cores = run.cores // threads
+    return max(1, min(by_cores, run.gpus // gpu) if gpu else by_cores)
 
 
 def _short_of_disk(run, rows):
