@@ -1,10 +1,13 @@
-"""Says which keys of a checked config its results depend on; the others name things, or say how a machine is used."""
+"""Says which keys of a checked config, and which code, its results depend on; other keys name things, or say how a machine is
+used."""
 
 from copy import deepcopy
 
 from emofuse.configuration import meaning
 from emofuse.configuration.encoders import ordered
 from emofuse.corpora.listing import IEMOCAP
+from emofuse.fusion import systems
+from emofuse.splits import folds
 
 # Whatever is not named here is taken to matter.
 WITHOUT_RESULT = (
@@ -48,3 +51,26 @@ def made_with(config):
     if not meaning.any_frozen(config):
         del kept["probe"]
     return ordered(kept)
+
+
+def code_of_results(plan):
+    """The files that make the results of a `plan.Plan`, as `fingerprint` names them: those of its rules' params.
+
+    Where an encoder is chosen, what chooses is among them. Clips and tables are not: the ones are the corpus', and the others
+    have no say in scores.
+    """
+    splits = [*plan.splits, *([plan.selection] if plan.choices else [])]
+    frozen = {plan.encoders.is_frozen(*of) for of in plan.checked}
+    paths = [
+        *("make_split", *folds.code_of(sorted({folds.parse_split(split).protocol for split in splits}))),
+        *(["fine_tune", "embed"] if False in frozen else []),
+        *(["embed_frozen"] if True in frozen else []),
+        *(["fit_probe"] if plan.frozen else []),
+        *plan.encoders.code(*plan.checked),
+        *(["compare_encoders", "choose_encoder"] if plan.choices else []),
+        *("classify", *(path for name in plan.classifiers for path in systems.code_of(name))),
+        *(["train_system"] if plan.systems else []),
+        *(path for entry in plan.systems.values() for path in systems.code_of_model(entry["kind"])),
+        "evaluate",
+    ]
+    return list(dict.fromkeys(paths))
