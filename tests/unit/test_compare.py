@@ -198,6 +198,11 @@ def test_other_folds_are_seen(tested):
     moved = a.facts.assign(split=["session2", *a.facts["split"].iloc[1:]])
     found = folds_apart(a, replace(a, frames=less, facts=moved))
     assert (found["tested"], found["trained"]) == (1, 1) and found["sizes"] == [60.0, 40.0]
+    # Trained anew on the validation part too; a turn that lacks a clip is trained on by nobody.
+    again = folds_apart(a, replace(a, refit=True))
+    assert again["trained"] == 3 and again["sizes"] == [60.0, 80.0]
+    dropped = folds_apart(a, replace(a, left_out={a.facts.index[0]: "video: no clip"}))
+    assert dropped["trained"] == 1 and dropped["sizes"][1] == pytest.approx(60 - 1 / 3)
 
 
 def test_what_cannot_be_compared_is_told_at_once(made, monkeypatch):

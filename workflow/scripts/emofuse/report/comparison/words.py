@@ -125,8 +125,8 @@ def _folds(first, other):
     if apart["trained"]:
         sizes = " and ".join(f"{size:,.0f}" for size in apart["sizes"])
         said.append(
-            f"{apart['trained']} of {apart['folds']} folds have another training part (on average {sizes} turns): what differs"
-            " may be how much was trained on, and not how"
+            f"{apart['trained']} of {apart['folds']} folds are trained on other turns (on average {sizes}): what differs may be"
+            " what was trained on, and not how"
         )
     return f"{first.name} and {other.name}: {'; '.join(said)}." if said else ""
 
