@@ -22,6 +22,7 @@ from emofuse.evaluation.scores import ScoreFiles, evaluate
 from emofuse.evaluation.tested import folds_apart, not_shared, read_tested, unlike
 from emofuse.report.compare import make_comparison, read_all
 from emofuse.report.comparison.settings import differing
+from emofuse.report.comparison.tables import differences_table, systems_table
 from emofuse.report.comparison.words import cautions, pair_sentences
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, write_parquet
@@ -113,7 +114,19 @@ def test_differences_are_those_of_the_shared_turns_by_hand(made, compared):
     assert of.loc["ua", "difference"] == pytest.approx((recalls(b, truth) - recalls(a, truth)).mean(), abs=1e-12)
     value = compared.scores.set_index(["run", "measure"])["value"]
     assert value["a", "wa"] == pytest.approx(a.mean()) and value["b", "ua"] == pytest.approx(recalls(b, truth).mean())
-    assert compared.turns.set_index("turn_id")["a"].to_dict() == pytest.approx(dict(zip(turns, a, strict=True)))
+    right = compared.turns.query("run == 'a'").set_index("turn_id")["right"]
+    assert right.to_dict() == pytest.approx(dict(zip(turns, a, strict=True)))
+
+
+def test_over_folds_stands_the_mean_of_the_folds_in_its_interval(compared):
+    shown = differences_table(compared)
+    folds = compared.parts.query("by == 'fold' and measure == 'wa'")["difference"]
+    [mean], column = shown.values["WA", "Over folds"], ("WA", "Over folds")
+    assert mean == pytest.approx(100 * folds.mean()) != pytest.approx(shown.values["WA", "Points"].iloc[0])
+    low, high = (ends[column].iloc[0] for ends in shown.bounds)
+    assert mean == pytest.approx((low + high) / 2) and low < high
+    one = replace(compared, differences=compared.differences.assign(fold_low=np.nan, fold_high=np.nan))
+    assert differences_table(one).text()[column].tolist() == ["–"]
 
 
 def test_p_and_interval_are_near_those_of_every_sign_and_another_bootstrap(made, compared):
@@ -169,6 +182,16 @@ def test_systems_of_one_name_are_compared_and_corrected_together(made, compared)
     ranks = of["p"].sort_values()
     adjusted = np.minimum(1, np.maximum.accumulate(ranks * np.arange(len(ranks), 0, -1)))
     assert of.loc[ranks.index, "p_holm"].tolist() == pytest.approx(adjusted.tolist())
+
+
+@pytest.mark.parametrize("names", [("p", "class"), ("split", "right"), ("turn_id", "paper"), ("run", "less")])
+def test_runs_may_have_any_name_of_a_run(tested, names):
+    found = compare([replace(run, name=name) for run, name in zip(tested, names, strict=True)], 20)
+    assert found.turns.groupby("run").size().to_dict() == dict.fromkeys(names, 59)
+    shown = systems_table(found)
+    assert [column for column in shown.digits if column[0] == "WA"] == [("WA", "p"), ("WA", "p, Holm")]
+    first = found.systems.query("measure == 'wa'")["first"]
+    assert shown.values["WA", f"of {names[0]}"].tolist() == pytest.approx((100 * first).tolist())
 
 
 def test_more_than_four_runs_are_each_compared_with_the_first(tested):

@@ -40,7 +40,7 @@ class Compared:
       difference, low, high
     - changes: run, less, part (all, or a class), turns, both, lost, gained, neither: how many turns `less` and `run` have
       right: means over all pairs of a seed of the one and a seed of the other
-    - turns: turn_id, split, class, and of each run (columns by its name) the share of its seeds that are right
+    - turns: turn_id, split, class, run, right: the share of the run's seeds that have the turn right
     """
 
     pairs: list[tuple[int, int]]
@@ -50,6 +50,11 @@ class Compared:
     parts: pd.DataFrame
     changes: pd.DataFrame
     turns: pd.DataFrame
+
+    @property
+    def tested(self):
+        """How many turns all runs test."""
+        return self.turns["turn_id"].nunique()
 
 
 def compare(runs, resamples=10_000):
@@ -85,7 +90,13 @@ def compare(runs, resamples=10_000):
             + part_rows(titled, pairs, "fold", dict(sorted(by_fold.items())))
         ),
         change_rows(titled, pairs, right, facts["class"].to_numpy(str), classes),
-        facts[["split", "class"]].assign(**dict(zip(names, right, strict=True))).rename_axis("turn_id").reset_index(),
+        pd.concat(
+            [
+                facts[["split", "class"]].assign(run=name, right=of_run).rename_axis("turn_id").reset_index()
+                for name, of_run in zip(names, right, strict=True)
+            ],
+            ignore_index=True,
+        ),
     )
 
 

@@ -22,8 +22,8 @@ class Tested:
     """A run under one protocol. classes: names in order. seeds: of its trainings. folds: a Fold a seed of all its test turns,
     sorted by turn, with the final system (CHOSEN) and those that it may be. facts: the turns' rows of the splits, by turn, with
     the `split` that tests each. frames: {split: all its turns as a DataFrame by turn}. left_out: {turn: why it has no
-    prediction}. subset: which turns the splits are of. refit: whether what is said of test turns comes of a training that took the
-    validation part too."""
+    prediction}. subset: which turns the splits are of. refit: whether what is said of test turns comes of a training that took
+    the validation part too."""
 
     name: str
     classes: list[str]

@@ -52,7 +52,8 @@ def make_comparison(results, corpus, names, notice, page, resamples=10_000):
         made = tables(found, not_shared(of_protocol), [len(run.seeds) for run in of_protocol])
         for table in made.values():
             write_table(table, own, [*card, ("Protocol", [protocol_title(protocol)])])
-        write_turns(found.turns, own / "turns.parquet")
+        right = pa.Table.from_pandas(found.turns, TURNS_SCHEMA, preserve_index=False)
+        write_parquet(own / "turns.parquet", right)
         with matplotlib.rc_context(STYLE):
             save(draw_differences(found), own, FIGURE)
         lead += pair_sentences(found, protocol)
@@ -89,13 +90,6 @@ def read_all(runs):
     return tested
 
 
-def write_turns(turns, path):
-    """Write which turns each run has right, a row a turn and run."""
-    names = [name for name in turns if name not in ("turn_id", "split", "class")]
-    long = turns.melt(["turn_id", "split", "class"], names, var_name="run", value_name="right")
-    write_parquet(path, pa.Table.from_pandas(long, TURNS_SCHEMA, preserve_index=False))
-
-
 def _section(protocol, tested, found, made, folder):
     """What the template shows of a protocol."""
     drawn = base64.b64encode((folder / f"{FIGURE}.svg").read_bytes()).decode()
@@ -103,7 +97,7 @@ def _section(protocol, tested, found, made, folder):
     return {
         "name": protocol,
         "title": protocol_title(protocol),
-        "turns": len(found.turns),
+        "turns": found.tested,
         "clusters": clusters(tested[0].facts),
         "own": [(run.name, len(run.facts)) for run in tested],
         "tables": [

@@ -40,7 +40,7 @@ def scores_table(compared):
 
     spread = of("seed_sd")
     caption = (
-        f"The final system of each run on the {len(compared.turns):,} turns that all of them test, in percent, with 95 %"
+        f"The final system of each run on the {compared.tested:,} turns that all of them test, in percent, with 95 %"
         f" intervals {BOOTSTRAP}."
     )
     if spread.notna().any(axis=None):
@@ -60,8 +60,9 @@ def differences_table(compared):
     )
     caption = (
         f"The final system of one run less that of another, in points, with 95 % intervals {BOOTSTRAP}. p: sign flips of whole"
-        f" dialogs, two-sided. Holds: yes where p is below 0.05{family}. Over folds: 95 % interval of"
-        " Student's t over the folds of the first run, which has other speakers in it where folds keep them apart."
+        f" dialogs, two-sided. Holds: yes where p is below 0.05{family}. Over folds: the mean of the"
+        " differences in each fold of the first run, with the 95 % interval of Student's t, which has other speakers in it"
+        " where folds keep them apart."
     )
     return _tested("differences", caption, rows, dict(zip(("run", "less"), PAIR, strict=True)), folds=True)
 
@@ -96,22 +97,21 @@ def _tested(name, caption, rows, heads, scored=False, folds=False):
     for measure in ("wa", "ua"):
         # Of one comparison Holm's p is p.
         tests = {column: title for column, title in TESTED.items() if column != "p_holm" or len(order) > 1}
-        shown = (
-            {"first": rows["less"].iloc[0], "second": "Run" if "run" in heads else rows["run"].iloc[0]}
-            if scored
-            else {}
-        )
+        # 'of a', which no other column is called whatever the run's name is.
+        second = "of the run" if "run" in heads else f"of {rows['run'].iloc[0]}"
+        shown = {"first": f"of {rows['less'].iloc[0]}", "second": second} if scored else {}
         for column, title in (shown | tests).items():
             columns[MEASURES[measure], title] = wide[column, measure]
         if folds:
-            columns[MEASURES[measure], "Over folds"] = wide["difference", measure]
+            # An interval of Student's t lies around the mean of the folds.
+            columns[MEASURES[measure], "Over folds"] = (wide["fold_low", measure] + wide["fold_high", measure]) / 2
         for ends, low, over in zip(bounds, ("low", "high"), ("fold_low", "fold_high"), strict=True):
             ends[MEASURES[measure], "Points"] = wide[low, measure]
             if folds:
                 ends[MEASURES[measure], "Over folds"] = wide[over, measure]
     values = pd.DataFrame(columns).loc[order].rename_axis(list(heads.values()))
     ends = tuple(pd.DataFrame(of).loc[order].reindex(columns=values.columns) for of in bounds)
-    digits = {column: P for column in columns if column[1].startswith("p")}
+    digits = {column: P for column in columns if column[1] in (TESTED["p"], TESTED["p_holm"])}
     return Table(name, caption, values, digits=digits, bounds=ends)
 
 

@@ -13,7 +13,7 @@ from emofuse.report.sections.findings import listed
 
 def pair_sentences(compared, protocol):
     """A sentence or two a pair of runs: by how much the one is above the other, how sure that is, and whether it holds."""
-    said, turns, title = [], len(compared.turns), protocol_title(protocol)
+    said, turns, title = [], compared.tested, protocol_title(protocol)
     several = len(compared.pairs) > 1
     for (run, less), rows in compared.differences.groupby(["run", "less"], sort=False):
         of = rows.set_index("measure")
