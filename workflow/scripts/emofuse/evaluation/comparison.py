@@ -8,6 +8,7 @@ import pandas as pd
 
 from emofuse.evaluation import statistics
 from emofuse.evaluation.assessment import count, differences
+from emofuse.evaluation.folds import clusters
 from emofuse.evaluation.statistics import Counts
 from emofuse.evaluation.tested import shared_turns
 from emofuse.fusion.systems import CHOSEN
@@ -41,6 +42,7 @@ class Compared:
     - changes: run, less, part (all, or a class), turns, both, lost, gained, neither: how many turns `less` and `run` have
       right: means over all pairs of a seed of the one and a seed of the other
     - turns: turn_id, split, class, run, right: the share of the run's seeds that have the turn right
+    - clusters: what is drawn and changes its sign, dialogs or speakers
     """
 
     pairs: list[tuple[int, int]]
@@ -50,6 +52,7 @@ class Compared:
     parts: pd.DataFrame
     changes: pd.DataFrame
     turns: pd.DataFrame
+    clusters: str
 
     @property
     def tested(self):
@@ -61,8 +64,9 @@ def compare(runs, resamples=10_000):
     """The Compared of some `tested.Tested`, of which `tested.unlike` finds nothing.
 
     Intervals, tests and corrections are those of the evaluation (`statistics`): dialogs are drawn within sessions, the same for
-    all runs, and signs are flipped by whole dialogs. With several seeds a turn counts by the share of them that is right; runs
-    may have other numbers of seeds. Which dialog, session and fold a turn is of, the first run says.
+    all runs, and signs are flipped by whole dialogs; speakers stand in for them where a corpus has none. With several seeds a
+    turn counts by the share of them that is right; runs may have other numbers of seeds. Which dialog, session and fold a turn
+    is of, the first run says.
     """
     shared = shared_turns(runs)
     facts = runs[0].facts.loc[shared]
@@ -97,6 +101,7 @@ def compare(runs, resamples=10_000):
             ],
             ignore_index=True,
         ),
+        clusters(facts),
     )
 
 

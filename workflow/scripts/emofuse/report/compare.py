@@ -7,12 +7,11 @@ import matplotlib
 import pyarrow as pa
 
 from emofuse.evaluation.comparison import compare
-from emofuse.evaluation.folds import clusters
 from emofuse.evaluation.runs import find_runs, shared_protocols
 from emofuse.evaluation.tested import not_shared, read_tested, unlike
 from emofuse.report.comparison.names import FIGURE, SETTINGS_TABLE, TABLES
 from emofuse.report.comparison.settings import settings_table
-from emofuse.report.comparison.tables import tables
+from emofuse.report.comparison.tables import bootstrap, tables
 from emofuse.report.comparison.words import cautions, pair_sentences
 from emofuse.report.drawing import save
 from emofuse.report.figures.differences import draw_differences
@@ -98,7 +97,7 @@ def _section(protocol, tested, found, made, folder):
         "name": protocol,
         "title": protocol_title(protocol),
         "turns": found.tested,
-        "clusters": clusters(tested[0].facts),
+        "clusters": found.clusters,
         "own": [(run.name, len(run.facts)) for run in tested],
         "tables": [
             {**page_table(table), "name": f"{protocol}-{name}", "title": TABLES[name], "file": f"{protocol}/{name}"}
@@ -109,8 +108,8 @@ def _section(protocol, tested, found, made, folder):
             {
                 "name": f"{protocol}-{FIGURE}",
                 "title": "Differences",
-                "caption": "In points, with 95 % intervals by bootstrap over dialogs within sessions; the diamond is of all"
-                " turns. Right of the line the run that is named first is better.",
+                "caption": f"In points, with 95 % intervals {bootstrap(found)}. The diamond is of all turns. Right of the"
+                " line the run that is named first is better.",
                 "source": f"data:image/svg+xml;base64,{drawn}",
             }
         ],

@@ -30,6 +30,16 @@ def tables(compared, left_out, seeds):
     return {table.name: table for table in made}
 
 
+def bootstrap(compared):
+    """What the intervals of a Compared are by, and what is in them."""
+    if compared.clusters == "dialogs":
+        return BOOTSTRAP
+    return (
+        "by bootstrap over whole speakers, drawn all together: other speakers, scored by these trained models; another training"
+        " is not in them"
+    )
+
+
 def scores_table(compared):
     """The final system of each run."""
     scores = compared.scores.assign(Run=compared.scores["run"])
@@ -41,7 +51,7 @@ def scores_table(compared):
     spread = of("seed_sd")
     caption = (
         f"The final system of each run on the {compared.tested:,} turns that all of them test, in percent, with 95 %"
-        f" intervals {BOOTSTRAP}."
+        f" intervals {bootstrap(compared)}."
     )
     if spread.notna().any(axis=None):
         caption += " Of runs with several seeds the mean ± the standard deviation over them."
@@ -59,8 +69,8 @@ def differences_table(compared):
         else ", for it is one comparison"
     )
     caption = (
-        f"The final system of one run less that of another, in points, with 95 % intervals {BOOTSTRAP}. p: sign flips of whole"
-        f" dialogs, two-sided. Holds: yes where p is below 0.05{family}. Over folds: the mean of the"
+        f"The final system of one run less that of another, in points, with 95 % intervals {bootstrap(compared)}. p: sign flips"
+        f" of whole {compared.clusters}, two-sided. Holds: yes where p is below 0.05{family}. Over folds: the mean of the"
         " differences in each fold of the first run, with the 95 % interval of Student's t, which has other speakers in it"
         " where folds keep them apart."
     )
@@ -77,9 +87,9 @@ def systems_table(compared):
     family = len(rows[rows["measure"] == "wa"])
     caption = (
         "Systems of the same name and modalities in all runs: WA and UA in percent of both, and the difference in points, with"
-        f" 95 % intervals {BOOTSTRAP}. p: sign flips of whole dialogs. Holds: yes where p is below 0.05 after Holm's correction"
-        f" for all {family} comparisons of this table, of each measure. The same name says nothing of settings: an encoder or"
-        " classifier of that name may be another one, see what differs."
+        f" 95 % intervals {bootstrap(compared)}. p: sign flips of whole {compared.clusters}. Holds: yes where p is below 0.05"
+        f" after Holm's correction for all {family} comparisons of this table, of each measure. The same name says nothing of"
+        " settings: an encoder or classifier of that name may be another one, see what differs."
     )
     heads = {"run": PAIR[0], "less": PAIR[1], "system": "System"} if several else {"system": "System"}
     return _tested("systems", caption, rows, heads, scored=True)
@@ -122,11 +132,11 @@ def parts_table(compared, by):
     heads = [PAIR[0], PAIR[1], by.capitalize()]
     what = "Recall of each class" if by == "class" else "WA and UA in each fold of the first run"
     caption = (
-        f"{what}, of the final systems, in percent, and the difference in points with 95 % intervals {BOOTSTRAP}. These were"
-        " not tested: they are there to be looked at."
+        f"{what}, of the final systems, in percent, and the difference in points with 95 % intervals {bootstrap(compared)}."
+        " These were not tested: they are there to be looked at."
     )
     if by == "fold":
-        caption += " A fold has few dialogs, and where it has one its interval is a point."
+        caption += f" A fold has few {compared.clusters}, and where it has one its interval is a point."
     numbers = ["first", "second", "difference", "low", "high"]
     wide = rows.assign(part=rows["part"].map(title)).pivot(index=["run", "less", "part"], columns="measure")
     order = list(dict.fromkeys(zip(rows["run"], rows["less"], rows["part"].map(title), strict=True)))

@@ -80,14 +80,22 @@ def cautions(runs, tested, compared):
     found.append(("Seeds", _seeds(runs, named)))
     if spread := _spread(runs, named):
         found.append(("Only seeds differ", spread))
-    found.append(
-        (
-            "What intervals hold",
-            "They are of other dialogs of these speakers, scored by these trained models. Another training of the same run"
-            " would differ too, and other speakers are in none of them but those over folds.",
-        )
-    )
+    found.append(("What intervals hold", _intervals(next(iter(compared.values())).clusters)))
     return found
+
+
+def _intervals(clusters):
+    """What is in the intervals, which draw dialogs or speakers."""
+    again = "Another training of the same run would differ too"
+    if clusters == "dialogs":
+        return (
+            f"They are of other dialogs of these speakers, scored by these trained models. {again}, and other speakers are in"
+            " none of them but those over folds."
+        )
+    return (
+        "This corpus says of no turns that they are of one dialog, so intervals and tests draw whole speakers, all together:"
+        f" they are of other speakers, scored by these trained models. {again}."
+    )
 
 
 def _leaks(runs):
