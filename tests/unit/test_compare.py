@@ -22,7 +22,7 @@ from emofuse.evaluation.scores import ScoreFiles, evaluate
 from emofuse.evaluation.tested import folds_apart, not_shared, read_tested, unlike
 from emofuse.report.compare import make_comparison, read_all
 from emofuse.report.comparison.settings import differing
-from emofuse.report.comparison.tables import differences_table, systems_table
+from emofuse.report.comparison.tables import differences_table, systems_table, tables
 from emofuse.report.comparison.words import cautions, pair_sentences
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, write_parquet
@@ -344,6 +344,16 @@ def test_leaks_missing_records_and_seeds_are_warned_of(made, tmp_path):
     assert "Only seeds differ" not in said
 
 
+def test_of_a_corpus_without_dialogs_speakers_are_said_to_be_drawn(made, tested):
+    runs = [replace(run, facts=run.facts.assign(dialog=run.facts["speaker"])) for run in tested]
+    found = compare(runs, 20)
+    said = dict(cautions([Finished(run.folder) for run in made[1:]], {"session": runs}, {"session": found}))
+    assert "whole speakers" in said["What intervals hold"] and "dialogs of these" not in said["What intervals hold"]
+    for table in tables(found, [], [1, 1]).values():
+        assert "dialogs" not in table.caption, table.caption
+    assert "flips of whole speakers" in differences_table(found).caption
+
+
 def test_settings_differ_key_by_key():
     one = {"svm": {"C": [1.0, 3.0], "gamma": "scale"}, "mlp": {"width": 8}, "refit": False, "same": {"x": 1}}
     other = {"svm": {"C": [1.0], "gamma": "scale"}, "refit": True, "same": {"x": 1}}
@@ -391,9 +401,16 @@ def test_the_record_has_what_changes_results_and_nothing_else():
 def test_a_damaged_record_is_told(tmp_path):
     path = tmp_path / "made_with.yaml"
     assert read_record(path) is None
-    path.write_text("emofuse: [", encoding="utf-8")
-    with pytest.raises(EmofuseError, match="cut short or damaged"):
-        read_record(path)
+    whole = {"emofuse": "1", "code": {}, "leaks": {}, "config": {"protocols": ["session"]}, "scores": {}}
+    path.write_text(yaml.safe_dump(whole), encoding="utf-8")
+    assert read_record(path) == whole
+    for text in (
+        "emofuse: [",
+        *(yaml.safe_dump(whole | change) for change in ({"config": None}, {"config": {}}, {"scores": []})),
+    ):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(EmofuseError, match="cut short or damaged"):
+            read_record(path)
 
 
 def test_a_comparison_has_a_name_that_a_file_may_have():
