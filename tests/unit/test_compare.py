@@ -302,12 +302,17 @@ def test_results_of_another_state_are_refused(made, tmp_path):
 
 def test_a_page_says_who_is_above_whom_and_what_to_distrust(made, tested, compared, tmp_path):
     results, *_ = made
-    [said] = pair_sentences(compared, "session")
+    [said] = pair_sentences(compared, "session", several_seeds=True)
     wa = compared.differences.set_index("measure").loc["wa"]
     assert said.startswith(
         f"b is {100 * wa['difference']:.1f} points above a in WA (95 % interval {100 * wa['low']:+.1f} to "
     )
     assert "on the 59 turns" in said and "p " in said
+    change = compared.changes.set_index("part").loc["all"]
+    assert said.endswith(
+        f" It has {change['gained']:.1f} turns right that a has not, and a {change['lost']:.1f} that it has not (means over all"
+        " pairs of a seed of each)."
+    )
     page = tmp_path / "compare.html"
     make_comparison(results, "corpus", ["a", "b"], "<b>made up</b>", page, resamples=20)
     html = page.read_text(encoding="utf-8")
@@ -327,12 +332,13 @@ def test_leaks_missing_records_and_seeds_are_warned_of(made, tmp_path):
     def warned(*names):
         runs = find_runs(tmp_path, "corpus", names)
         of = [read_tested(run, "session") for run in runs]
+        of[0] = replace(of[0], seeds=[3, 4], folds=of[0].folds * 2)  # of which the others have the one
         found = compare(of, 20)
         return dict(cautions(runs, {"session": of}, {"session": found})), pair_sentences(found, "session")
 
     said, sentences = warned("a", "b")
     assert said["Leaks"].startswith("a makes choices on test turns") and "it is chosen on test" in said["Leaks"]
-    assert "the 2 trainings have a standard deviation of 0.0 points" in said["Only seeds differ"]
+    assert "under the protocol session the 2 trainings have a standard deviation of 0.0" in said["Only seeds differ"]
     assert "No record" not in said and "Many comparisons" not in said
     make_comparison(tmp_path, "corpus", ["a", "b"], "", tmp_path / "compare.html", resamples=20)
     html = (tmp_path / "compare.html").read_text(encoding="utf-8")
@@ -349,7 +355,7 @@ def test_of_a_corpus_without_dialogs_speakers_are_said_to_be_drawn(made, tested)
     found = compare(runs, 20)
     said = dict(cautions([Finished(run.folder) for run in made[1:]], {"session": runs}, {"session": found}))
     assert "whole speakers" in said["What intervals hold"] and "dialogs of these" not in said["What intervals hold"]
-    for table in tables(found, [], [1, 1]).values():
+    for table in tables(found, [], False).values():
         assert "dialogs" not in table.caption, table.caption
     assert "flips of whole speakers" in differences_table(found).caption
 

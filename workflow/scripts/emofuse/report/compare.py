@@ -48,14 +48,15 @@ def make_comparison(results, corpus, names, notice, page, resamples=10_000):
     write_table(settings, folder, card)
     for protocol, found in compared.items():
         of_protocol, own = tested[protocol], folder / protocol
-        made = tables(found, not_shared(of_protocol), [len(run.seeds) for run in of_protocol])
+        several = any(len(run.seeds) > 1 for run in of_protocol)
+        made = tables(found, not_shared(of_protocol), several)
         for table in made.values():
             write_table(table, own, [*card, ("Protocol", [protocol_title(protocol)])])
         right = pa.Table.from_pandas(found.turns, TURNS_SCHEMA, preserve_index=False)
         write_parquet(own / "turns.parquet", right)
         with matplotlib.rc_context(STYLE):
             save(draw_differences(found), own, FIGURE)
-        lead += pair_sentences(found, protocol)
+        lead += pair_sentences(found, protocol, several)
         sections.append(_section(protocol, of_protocol, found, made, own))
     write_page(
         page,

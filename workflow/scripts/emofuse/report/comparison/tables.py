@@ -13,10 +13,10 @@ PAIR = ["Run", "Less"]
 TESTED = {"difference": "Points", "p": "p", "p_holm": "p, Holm", "holds": "Holds"}
 
 
-def tables(compared, left_out, seeds):
+def tables(compared, left_out, several_seeds):
     """{name: Table} of a `evaluation.comparison.Compared`.
 
-    left_out: rows of `tested.not_shared`. seeds: the number of seeds of each run.
+    left_out: rows of `tested.not_shared`. several_seeds: whether a run has more than one.
     """
     made = [
         scores_table(compared),
@@ -24,7 +24,7 @@ def tables(compared, left_out, seeds):
         systems_table(compared),
         parts_table(compared, "class"),
         parts_table(compared, "fold"),
-        changes_table(compared, max(seeds) > 1),
+        changes_table(compared, several_seeds),
         left_out_table(left_out),
     ]
     return {table.name: table for table in made}

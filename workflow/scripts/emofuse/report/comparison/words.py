@@ -11,8 +11,9 @@ from emofuse.report.pages import points
 from emofuse.report.sections.findings import listed
 
 
-def pair_sentences(compared, protocol):
+def pair_sentences(compared, protocol, several_seeds=False):
     """A sentence or two a pair of runs: by how much the one is above the other, how sure that is, and whether it holds."""
+    digits, means = (1, " (means over all pairs of a seed of each)") if several_seeds else (0, "")
     said, turns, title = [], compared.tested, protocol_title(protocol)
     several = len(compared.pairs) > 1
     for (run, less), rows in compared.differences.groupby(["run", "less"], sort=False):
@@ -27,7 +28,8 @@ def pair_sentences(compared, protocol):
         said.append(
             f"{run} is {wa} {less} in WA {parts[0]} and {ua} it in UA {parts[1]}, on the {turns:,} turns that"
             f" {'all runs' if several else 'both'} test under the protocol {title}. {_verdict(of['holds'])} It has"
-            f" {other['gained']:,.10g} turns right that {less} has not, and {less} {other['lost']:,.10g} that it has not."
+            f" {other['gained']:,.{digits}f} turns right that {less} has not, and {less} {other['lost']:,.{digits}f} that it"
+            f" has not{means}."
         )
     return said
 
@@ -78,7 +80,7 @@ def cautions(runs, tested, compared):
             )
         )
     found.append(("Seeds", _seeds(runs, named)))
-    if spread := _spread(runs, named):
+    if spread := _spread(runs, named, next(iter(tested))):
         found.append(("Only seeds differ", spread))
     found.append(("What intervals hold", _intervals(next(iter(compared.values())).clusters)))
     return found
@@ -152,13 +154,21 @@ def _seeds(runs, tested):
     )
 
 
-def _spread(runs, tested):
-    """Of runs that differ in their seeds alone, how far all these trainings scatter; '' of others."""
+def _spread(runs, tested, protocol):
+    """Of runs that differ in their seeds alone, how far all these trainings scatter under a protocol; '' of others. A seed that
+    several runs have is one training."""
     if not only_seeds(runs):
         return ""
-    final = [np.mean(fold.predictions[CHOSEN] == fold.truth) for run in tested for fold in run.folds]
+    final = {
+        seed: np.mean(fold.predictions[CHOSEN] == fold.truth)
+        for run in tested
+        for seed, fold in zip(run.seeds, run.folds, strict=True)
+    }
+    if len(final) < 2:
+        return ""
+    wa = 100 * np.array(list(final.values()))
     return (
         "These runs differ in nothing else, so their difference is one draw of how trainings scatter and says nothing of one"
-        f" way against another: the {len(final)} trainings have a standard deviation of {100 * np.std(final, ddof=1):.1f}"
-        f" points of WA, from {100 * min(final):.1f} to {100 * max(final):.1f} %."
+        f" way against another: under the protocol {protocol_title(protocol)} the {len(wa)} trainings have a standard deviation"
+        f" of {np.std(wa, ddof=1):.1f} points of WA, from {min(wa):.1f} to {max(wa):.1f} %."
     )
