@@ -382,6 +382,9 @@ def checked(**changes):
     return config
 
 
+SPOKEN = {"fusion": {"audio": "wav2vec2", "text": "bert"}}
+
+
 def test_the_record_has_what_changes_results_and_nothing_else():
     plain = made_with(checked())
     for change in (
@@ -392,6 +395,24 @@ def test_the_record_has_what_changes_results_and_nothing_else():
         {"training__checkpoint_minutes": 1, "training__logging_steps": 3, "training__loader_workers": 2},
     ):  # fmt: skip
         assert made_with(checked(**change)) == plain, change
+    for one, other in (
+        ({"seeds": [1, 2]}, {"seeds": [2, 1]}),
+        ({"protocols": ["session", "speaker"]}, {"protocols": ["speaker", "session"]}),
+        (SPOKEN, SPOKEN | {"clips__crop": "full"}),
+        (SPOKEN | {"encoders__audio__wav2vec2__frozen": True}, SPOKEN | {"encoders__audio__wav2vec2__frozen": True,
+                                                                        "encoders__audio__wav2vec2__epochs": 99}),
+        (SPOKEN, SPOKEN | {"encoders__audio__wav2vec2__sequences": {"rate": 5}}),
+    ):  # fmt: skip
+        assert made_with(checked(**one)) == made_with(checked(**other)), other
+    drawn, motion = {"validation__rule": "share"}, {"systems__s": {"kind": "levels", "encoders": {"motion": "m"}}}
+    for one, other in (
+        (drawn | {"seeds": [1, 2]}, drawn | {"seeds": [2, 1]}),
+        (
+            motion | {"encoders__motion__m": {"motion": "clips"}},
+            motion | {"encoders__motion__m": {"motion": "capture"}},
+        ),
+    ):
+        assert made_with(checked(**one)) != made_with(checked(**other)), other
     for change in (
         {"encoders__text__bert__epochs": 3},
         {"fusion__text": "roberta"},

@@ -4,9 +4,10 @@ used."""
 from copy import deepcopy
 
 from emofuse.configuration import meaning
-from emofuse.configuration.encoders import ordered
+from emofuse.configuration.encoders import Encoders, ordered
 from emofuse.corpora.listing import IEMOCAP
 from emofuse.fusion import systems
+from emofuse.runtime import kinds
 from emofuse.splits import folds
 
 # Whatever is not named here is taken to matter.
@@ -28,14 +29,13 @@ def made_with(config):
         section, _, key = path.partition(".")
         if key:
             kept[section].pop(key, None)
-    used = {modality: set(names) for modality, names in meaning.folded(config).items()}
-    for modality, names in meaning.named_encoders(config).items():
-        used.setdefault(modality, set()).update(names)
-    kept["encoders"] = {
-        modality: {name: of for name, of in section.items() if name in used.get(modality, ())}
-        for modality, section in kept["encoders"].items()
-        if modality in used
-    }
+    kept["encoders"] = _encoders(config)
+    if "video" not in config["fusion"]:
+        del kept["clips"]
+    kept["protocols"] = [name for name in folds.PROTOCOLS if name in config["protocols"]]
+    kept["seeds"] = sorted(config["seeds"])
+    if config["validation"]["rule"] == "share" or any(folds.constant(p, "DRAWS") for p in kept["protocols"]):
+        kept["drawn_by"] = config["seeds"][0]  # the splits
     if config["corpus"]["kind"] == IEMOCAP:
         del kept["corpus"]["folds"]
         kept["corpus"]["sessions"] = meaning.sessions(config)
@@ -51,6 +51,29 @@ def made_with(config):
     if not meaning.any_frozen(config):
         del kept["probe"]
     return ordered(kept)
+
+
+def _encoders(config):
+    """{modality: {encoder: its settings that matter}} of the encoders that the run fuses, chooses from or names."""
+    encoders, used = Encoders(config["encoders"]), {m: set(names) for m, names in meaning.folded(config).items()}
+    for modality, names in meaning.named_encoders(config).items():
+        used.setdefault(modality, set()).update(names)
+    read = {
+        of
+        for name, entry in config["systems"].items()
+        if kinds.constants(systems.MODELS)[entry["kind"]]["READS"] == "sequences"
+        for of in meaning.encoders_of(config, name).items()
+    }
+    return {
+        modality: {
+            name: encoders.settings(modality, name)
+            | ({"sequences": encoders.sequences(modality, name)} if (modality, name) in read else {})
+            for name in section
+            if name in used[modality]
+        }
+        for modality, section in config["encoders"].items()
+        if modality in used
+    }
 
 
 def code_of_results(plan):
