@@ -49,7 +49,7 @@ class Made:
         chosen = read_parquet(self.file("chosen.parquet"))
         write_parquet(self.file("chosen.parquet"), chosen.take(np.arange(len(chosen))[::-1]))
         scores = {"session": self.file("scores.parquet")}
-        made = {"code": {"classify": "0123"}, "leaks": leaks or {}, "config": settings}
+        made = {"code": {"classify": "0123"}, "leaks": leaks or {}, "notice": "<b>made up</b>", "config": settings}
         keep_record(made, scores, self.folder / "made_with.yaml")
 
     def file(self, name):
@@ -314,9 +314,10 @@ def test_a_page_says_who_is_above_whom_and_what_to_distrust(made, tested, compar
         " pairs of a seed of each)."
     )
     page = tmp_path / "compare.html"
-    make_comparison(results, "corpus", ["a", "b"], "<b>made up</b>", page, resamples=20)
+    make_comparison(results, "corpus", ["a", "b"], "of another config", page, resamples=20)
     html = page.read_text(encoding="utf-8")
-    assert said.split(" (95")[0] in html and "&lt;b&gt;made up" in html and "no clip: video: past_end" in html
+    assert said.split(" (95")[0] in html and html.count("&lt;b&gt;made up") == 1 and "no clip: video: past_end" in html
+    assert "of another config" not in html
     assert "<code>fusion.text</code>" in html and "Seeds of a 1, 2 and b 3." in html
     csv = (tmp_path / "session/changes.csv").read_text().splitlines()
     assert csv[0] == "# Corpus: corpus" and any(line.startswith("b,a,all turns,59,") for line in csv)
@@ -428,7 +429,7 @@ def test_the_record_has_what_changes_results_and_nothing_else():
 def test_a_damaged_record_is_told(tmp_path):
     path = tmp_path / "made_with.yaml"
     assert read_record(path) is None
-    whole = {"emofuse": "1", "code": {}, "leaks": {}, "config": {"protocols": ["session"]}, "scores": {}}
+    whole = {"emofuse": "1", "code": {}, "leaks": {}, "notice": "", "config": {"protocols": ["session"]}, "scores": {}}
     path.write_text(yaml.safe_dump(whole), encoding="utf-8")
     assert read_record(path) == whole
     for text in (

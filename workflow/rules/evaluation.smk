@@ -138,6 +138,7 @@ rule keep_record:
         code=fingerprint("keep_record"),
         results_code={path: fingerprint(path)[0] for path in code_of_results(plan)},
         leaks={name: meaning.LEAKS[name] for name in meaning.leaks(config)},
+        notice=config["corpus"]["notice"],
         config=made_with(config),
         protocols=plan.protocols,
     script:

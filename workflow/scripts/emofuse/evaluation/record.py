@@ -15,8 +15,8 @@ HEAD = "# What the results of this run were made with. `snakemake compare` reads
 def keep_record(made, scores, output):
     """Write what a run was made with as YAML.
 
-    made: {'code': {script: fingerprint}, 'leaks': {name: sentence}, 'config': the keys that matter}; the version of emofuse is
-    put before it. scores: {protocol: its scores.parquet}, whose digests say which results it is about.
+    made: {'code': {file: fingerprint}, 'leaks': {name: sentence}, 'notice': of the corpus, 'config': the keys that matter}; the
+    version of emofuse is put before it. scores: {protocol: its scores.parquet}, whose digests say which results it is about.
     """
     record = {"emofuse": VERSION, **made, "scores": {protocol: digest(path) for protocol, path in scores.items()}}
     with whole(output) as partial:

@@ -32,7 +32,8 @@ def make_comparison(results, corpus, names, notice, page, resamples=10_000):
     """Write the page, and beside it the tables: of each protocol in a folder of its name, with the figure and turns.parquet.
 
     results: the folder of all results. names: of the runs, in order; the first is what the others are compared with. notice:
-    of the corpus, or ''. page: the HTML file. Raises EmofuseError for all that keeps the runs from being compared.
+    of the corpus, or '', for runs whose record says none. page: the HTML file. Raises EmofuseError for all that keeps the runs
+    from being compared.
     """
     folder, runs = Path(page).parent, find_runs(results, corpus, names)
     tested = read_all(runs)
@@ -58,10 +59,11 @@ def make_comparison(results, corpus, names, notice, page, resamples=10_000):
             save(draw_differences(found), own, FIGURE)
         lead += pair_sentences(found, protocol, several)
         sections.append(_section(protocol, of_protocol, found, made, own))
+    notices = dict.fromkeys((run.record or {}).get("notice", notice) for run in runs)
     write_page(
         page,
         "compare.html.j2",
-        Run(corpus, " + ".join(names), notice, {"leaks": {}}),
+        Run(corpus, " + ".join(names), " ".join(filter(None, notices)), {"leaks": {}}),
         names=names,
         lead=lead,
         leaking={run.name: run.record["leaks"] for run in runs if run.record and run.record["leaks"]},
