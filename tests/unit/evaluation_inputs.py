@@ -87,6 +87,7 @@ class Run:
                 "seed": str(seed),
                 "classes": json.dumps(CLASSES),
                 "left_out": json.dumps(left_out or {}),
+                "refit": "false",
             }
             paths.append(self.path(classifier, split, seed))
             write_parquet(paths[-1], pa.Table.from_pylist(rows), metadata)

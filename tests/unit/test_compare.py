@@ -22,6 +22,7 @@ from emofuse.evaluation.scores import ScoreFiles, evaluate
 from emofuse.evaluation.tested import folds_apart, not_shared, read_tested, unlike
 from emofuse.report.compare import make_comparison, read_all
 from emofuse.report.comparison.settings import differing
+from emofuse.report.comparison.tables import differences_table, systems_table, tables
 from emofuse.report.comparison.words import cautions, pair_sentences
 from emofuse.runtime.errors import EmofuseError
 from emofuse.runtime.store import read_metadata, read_parquet, write_parquet
@@ -48,7 +49,7 @@ class Made:
         chosen = read_parquet(self.file("chosen.parquet"))
         write_parquet(self.file("chosen.parquet"), chosen.take(np.arange(len(chosen))[::-1]))
         scores = {"session": self.file("scores.parquet")}
-        made = {"code": {"classify": "0123"}, "leaks": leaks or {}, "config": settings}
+        made = {"code": {"classify": "0123"}, "leaks": leaks or {}, "notice": "<b>made up</b>", "config": settings}
         keep_record(made, scores, self.folder / "made_with.yaml")
 
     def file(self, name):
@@ -113,7 +114,19 @@ def test_differences_are_those_of_the_shared_turns_by_hand(made, compared):
     assert of.loc["ua", "difference"] == pytest.approx((recalls(b, truth) - recalls(a, truth)).mean(), abs=1e-12)
     value = compared.scores.set_index(["run", "measure"])["value"]
     assert value["a", "wa"] == pytest.approx(a.mean()) and value["b", "ua"] == pytest.approx(recalls(b, truth).mean())
-    assert compared.turns.set_index("turn_id")["a"].to_dict() == pytest.approx(dict(zip(turns, a, strict=True)))
+    right = compared.turns.query("run == 'a'").set_index("turn_id")["right"]
+    assert right.to_dict() == pytest.approx(dict(zip(turns, a, strict=True)))
+
+
+def test_over_folds_stands_the_mean_of_the_folds_in_its_interval(compared):
+    shown = differences_table(compared)
+    folds = compared.parts.query("by == 'fold' and measure == 'wa'")["difference"]
+    [mean], column = shown.values["WA", "Over folds"], ("WA", "Over folds")
+    assert mean == pytest.approx(100 * folds.mean()) != pytest.approx(shown.values["WA", "Points"].iloc[0])
+    low, high = (ends[column].iloc[0] for ends in shown.bounds)
+    assert mean == pytest.approx((low + high) / 2) and low < high
+    one = replace(compared, differences=compared.differences.assign(fold_low=np.nan, fold_high=np.nan))
+    assert differences_table(one).text()[column].tolist() == ["–"]
 
 
 def test_p_and_interval_are_near_those_of_every_sign_and_another_bootstrap(made, compared):
@@ -171,6 +184,16 @@ def test_systems_of_one_name_are_compared_and_corrected_together(made, compared)
     assert of.loc[ranks.index, "p_holm"].tolist() == pytest.approx(adjusted.tolist())
 
 
+@pytest.mark.parametrize("names", [("p", "class"), ("split", "right"), ("turn_id", "paper"), ("run", "less")])
+def test_runs_may_have_any_name_of_a_run(tested, names):
+    found = compare([replace(run, name=name) for run, name in zip(tested, names, strict=True)], 20)
+    assert found.turns.groupby("run").size().to_dict() == dict.fromkeys(names, 59)
+    shown = systems_table(found)
+    assert [column for column in shown.digits if column[0] == "WA"] == [("WA", "p"), ("WA", "p, Holm")]
+    first = found.systems.query("measure == 'wa'")["first"]
+    assert shown.values["WA", f"of {names[0]}"].tolist() == pytest.approx((100 * first).tolist())
+
+
 def test_more_than_four_runs_are_each_compared_with_the_first(tested):
     runs = [replace(tested[number % 2], name=f"r{number}") for number in range(5)]
     assert compare(runs, 20).pairs == [(1, 0), (2, 0), (3, 0), (4, 0)]
@@ -198,6 +221,11 @@ def test_other_folds_are_seen(tested):
     moved = a.facts.assign(split=["session2", *a.facts["split"].iloc[1:]])
     found = folds_apart(a, replace(a, frames=less, facts=moved))
     assert (found["tested"], found["trained"]) == (1, 1) and found["sizes"] == [60.0, 40.0]
+    # Trained anew on the validation part too; a turn that lacks a clip is trained on by nobody.
+    again = folds_apart(a, replace(a, refit=True))
+    assert again["trained"] == 3 and again["sizes"] == [60.0, 80.0]
+    dropped = folds_apart(a, replace(a, left_out={a.facts.index[0]: "video: no clip"}))
+    assert dropped["trained"] == 1 and dropped["sizes"][1] == pytest.approx(60 - 1 / 3)
 
 
 def test_what_cannot_be_compared_is_told_at_once(made, monkeypatch):
@@ -274,16 +302,22 @@ def test_results_of_another_state_are_refused(made, tmp_path):
 
 def test_a_page_says_who_is_above_whom_and_what_to_distrust(made, tested, compared, tmp_path):
     results, *_ = made
-    [said] = pair_sentences(compared, "session")
+    [said] = pair_sentences(compared, "session", several_seeds=True)
     wa = compared.differences.set_index("measure").loc["wa"]
     assert said.startswith(
         f"b is {100 * wa['difference']:.1f} points above a in WA (95 % interval {100 * wa['low']:+.1f} to "
     )
     assert "on the 59 turns" in said and "p " in said
+    change = compared.changes.set_index("part").loc["all"]
+    assert said.endswith(
+        f" It has {change['gained']:.1f} turns right that a has not, and a {change['lost']:.1f} that it has not (means over all"
+        " pairs of a seed of each)."
+    )
     page = tmp_path / "compare.html"
-    make_comparison(results, "corpus", ["a", "b"], "<b>made up</b>", page, resamples=20)
+    make_comparison(results, "corpus", ["a", "b"], "of another config", page, resamples=20)
     html = page.read_text(encoding="utf-8")
-    assert said.split(" (95")[0] in html and "&lt;b&gt;made up" in html and "no clip: video: past_end" in html
+    assert said.split(" (95")[0] in html and html.count("&lt;b&gt;made up") == 1 and "no clip: video: past_end" in html
+    assert "of another config" not in html
     assert "<code>fusion.text</code>" in html and "Seeds of a 1, 2 and b 3." in html
     csv = (tmp_path / "session/changes.csv").read_text().splitlines()
     assert csv[0] == "# Corpus: corpus" and any(line.startswith("b,a,all turns,59,") for line in csv)
@@ -299,12 +333,13 @@ def test_leaks_missing_records_and_seeds_are_warned_of(made, tmp_path):
     def warned(*names):
         runs = find_runs(tmp_path, "corpus", names)
         of = [read_tested(run, "session") for run in runs]
+        of[0] = replace(of[0], seeds=[3, 4], folds=of[0].folds * 2)  # of which the others have the one
         found = compare(of, 20)
         return dict(cautions(runs, {"session": of}, {"session": found})), pair_sentences(found, "session")
 
     said, sentences = warned("a", "b")
     assert said["Leaks"].startswith("a makes choices on test turns") and "it is chosen on test" in said["Leaks"]
-    assert "the 2 trainings have a standard deviation of 0.0 points" in said["Only seeds differ"]
+    assert "under the protocol session the 2 trainings have a standard deviation of 0.0" in said["Only seeds differ"]
     assert "No record" not in said and "Many comparisons" not in said
     make_comparison(tmp_path, "corpus", ["a", "b"], "", tmp_path / "compare.html", resamples=20)
     html = (tmp_path / "compare.html").read_text(encoding="utf-8")
@@ -314,6 +349,16 @@ def test_leaks_missing_records_and_seeds_are_warned_of(made, tmp_path):
     said, _ = warned("a", "b", "c")
     assert "c was made with" in said["No record"] and "one family of 3" in said["Many comparisons"]
     assert "Only seeds differ" not in said
+
+
+def test_of_a_corpus_without_dialogs_speakers_are_said_to_be_drawn(made, tested):
+    runs = [replace(run, facts=run.facts.assign(dialog=run.facts["speaker"])) for run in tested]
+    found = compare(runs, 20)
+    said = dict(cautions([Finished(run.folder) for run in made[1:]], {"session": runs}, {"session": found}))
+    assert "whole speakers" in said["What intervals hold"] and "dialogs of these" not in said["What intervals hold"]
+    for table in tables(found, [], False).values():
+        assert "dialogs" not in table.caption, table.caption
+    assert "flips of whole speakers" in differences_table(found).caption
 
 
 def test_settings_differ_key_by_key():
@@ -338,6 +383,9 @@ def checked(**changes):
     return config
 
 
+SPOKEN = {"fusion": {"audio": "wav2vec2", "text": "bert"}}
+
+
 def test_the_record_has_what_changes_results_and_nothing_else():
     plain = made_with(checked())
     for change in (
@@ -348,6 +396,24 @@ def test_the_record_has_what_changes_results_and_nothing_else():
         {"training__checkpoint_minutes": 1, "training__logging_steps": 3, "training__loader_workers": 2},
     ):  # fmt: skip
         assert made_with(checked(**change)) == plain, change
+    for one, other in (
+        ({"seeds": [1, 2]}, {"seeds": [2, 1]}),
+        ({"protocols": ["session", "speaker"]}, {"protocols": ["speaker", "session"]}),
+        (SPOKEN, SPOKEN | {"clips__crop": "full"}),
+        (SPOKEN | {"encoders__audio__wav2vec2__frozen": True}, SPOKEN | {"encoders__audio__wav2vec2__frozen": True,
+                                                                        "encoders__audio__wav2vec2__epochs": 99}),
+        (SPOKEN, SPOKEN | {"encoders__audio__wav2vec2__sequences": {"rate": 5}}),
+    ):  # fmt: skip
+        assert made_with(checked(**one)) == made_with(checked(**other)), other
+    drawn, motion = {"validation__rule": "share"}, {"systems__s": {"kind": "levels", "encoders": {"motion": "m"}}}
+    for one, other in (
+        (drawn | {"seeds": [1, 2]}, drawn | {"seeds": [2, 1]}),
+        (
+            motion | {"encoders__motion__m": {"motion": "clips"}},
+            motion | {"encoders__motion__m": {"motion": "capture"}},
+        ),
+    ):
+        assert made_with(checked(**one)) != made_with(checked(**other)), other
     for change in (
         {"encoders__text__bert__epochs": 3},
         {"fusion__text": "roberta"},
@@ -363,9 +429,16 @@ def test_the_record_has_what_changes_results_and_nothing_else():
 def test_a_damaged_record_is_told(tmp_path):
     path = tmp_path / "made_with.yaml"
     assert read_record(path) is None
-    path.write_text("emofuse: [", encoding="utf-8")
-    with pytest.raises(EmofuseError, match="cut short or damaged"):
-        read_record(path)
+    whole = {"emofuse": "1", "code": {}, "leaks": {}, "notice": "", "config": {"protocols": ["session"]}, "scores": {}}
+    path.write_text(yaml.safe_dump(whole), encoding="utf-8")
+    assert read_record(path) == whole
+    for text in (
+        "emofuse: [",
+        *(yaml.safe_dump(whole | change) for change in ({"config": None}, {"config": {}}, {"scores": []})),
+    ):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(EmofuseError, match="cut short or damaged"):
+            read_record(path)
 
 
 def test_a_comparison_has_a_name_that_a_file_may_have():

@@ -12,6 +12,7 @@ from snakemake.utils import update_config
 from emofuse import plan
 from emofuse.configuration.choices import check
 from emofuse.configuration.encoders import ordered
+from emofuse.configuration.record import code_of_results
 from emofuse.demo.plan import DIALOGS, ENCODER_FOLDERS
 from emofuse.plan import make_plan
 from emofuse.runtime.errors import EmofuseError
@@ -173,3 +174,27 @@ def test_planning_imports_nothing_heavy():
     )
     assert not {"torch", "pandas", "sklearn", "transformers", "numpy", "pyarrow"} & set(ast.literal_eval(done.stdout))
     assert len(ENCODER_FOLDERS) == 7
+
+
+def test_the_code_of_results_is_that_of_all_that_makes_them():
+    def named(*layers, **changes):
+        return set(code_of_results(planned(*layers, **changes)))
+
+    plain = named(demo=False)
+    assert {
+        *("make_split", "fine_tune", "embed", "classify", "evaluate", "emofuse/splits/protocols/session"),
+        *("emofuse/encoders/poolings/mean", "emofuse/fusion/classifiers/mlp", "emofuse/fusion/combinations/concat"),
+    } <= plain
+    assert not plain & {"choose_encoder", "train_system", "embed_frozen", "emofuse/splits/protocols/speaker"}
+    more = named(
+        protocols=["session", "speaker"],
+        fusion={"text": {"choose": "validation"}},
+        encoders={"audio": {"set": {"features": "mfcc"}}},
+        systems={"near": {"kind": "window", "encoders": {"audio": "set"}}},
+        demo=False,
+    )
+    assert more - plain >= {
+        *("choose_encoder", "compare_encoders", "train_system", "embed_frozen", "emofuse/splits/protocols/speaker"),
+        *("emofuse/encoders/features/mfcc", "emofuse/fusion/models/window"),
+    }
+    assert all((ROOT / f"workflow/scripts/{path}.py").is_file() for path in plain | more)

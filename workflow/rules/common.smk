@@ -51,7 +51,8 @@ def mistakes_as_messages():
     raise WorkflowError(message)
 
 
-# These need no release. Snakemake does not say its targets yet when the Snakefile is parsed.
+# These need no release, but one that the config names must be there: what is asked for beside them may read it. Snakemake does
+# not say its targets yet when the Snakefile is parsed.
 here = workflow.is_main_process and not {"download", "compare"} & set(sys.argv[1:])
 with mistakes_as_messages():
     require_plain_folder(PROJECT, RESOURCES)

@@ -15,7 +15,7 @@ def compared_protocols():
     """Those of which there will be tables; what is wrong with the runs is told once they are asked for."""
     try:
         return finished.shared_protocols(finished.find_runs("results", plan.corpus, config["runs"]))
-    except EmofuseError:
+    except (EmofuseError, OSError):
         return []
 
 

@@ -4,7 +4,7 @@ In: predictions, splits and votes. Out: evaluation/, folds/, made_with.yaml.
 """
 
 from emofuse.configuration import meaning
-from emofuse.configuration.record import made_with
+from emofuse.configuration.record import code_of_results, made_with
 
 
 def predictions(splits):
@@ -117,16 +117,6 @@ rule measure_ceiling:
         "../scripts/measure_ceiling.py"
 
 
-# What makes the results of a run; other jobs have no say in its scores.
-MAKERS = [
-    *(["fine_tune", "embed"] if plan.trained else []),
-    *(["embed_frozen", "fit_probe"] if plan.frozen else []),
-    "classify",
-    *(["train_system"] if plan.systems else []),
-    "evaluate",
-]
-
-
 # After the evaluation, so that it is of the config that the results were made with, also where that is changed later.
 rule keep_record:
     input:
@@ -146,8 +136,9 @@ rule keep_record:
         runtime=5,
     params:
         code=fingerprint("keep_record"),
-        results_code={script: fingerprint(script)[0] for script in MAKERS},
+        results_code={path: fingerprint(path)[0] for path in code_of_results(plan)},
         leaks={name: meaning.LEAKS[name] for name in meaning.leaks(config)},
+        notice=config["corpus"]["notice"],
         config=made_with(config),
         protocols=plan.protocols,
     script:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from emofuse.evaluation import statistics
 from emofuse.evaluation.assessment import count, differences
+from emofuse.evaluation.folds import clusters
 from emofuse.evaluation.statistics import Counts
 from emofuse.evaluation.tested import shared_turns
 from emofuse.fusion.systems import CHOSEN
@@ -40,7 +41,8 @@ class Compared:
       difference, low, high
     - changes: run, less, part (all, or a class), turns, both, lost, gained, neither: how many turns `less` and `run` have
       right: means over all pairs of a seed of the one and a seed of the other
-    - turns: turn_id, split, class, and of each run (columns by its name) the share of its seeds that are right
+    - turns: turn_id, split, class, run, right: the share of the run's seeds that have the turn right
+    - clusters: what is drawn and changes its sign, dialogs or speakers
     """
 
     pairs: list[tuple[int, int]]
@@ -50,14 +52,21 @@ class Compared:
     parts: pd.DataFrame
     changes: pd.DataFrame
     turns: pd.DataFrame
+    clusters: str
+
+    @property
+    def tested(self):
+        """How many turns all runs test."""
+        return self.turns["turn_id"].nunique()
 
 
 def compare(runs, resamples=10_000):
     """The Compared of some `tested.Tested`, of which `tested.unlike` finds nothing.
 
     Intervals, tests and corrections are those of the evaluation (`statistics`): dialogs are drawn within sessions, the same for
-    all runs, and signs are flipped by whole dialogs. With several seeds a turn counts by the share of them that is right; runs
-    may have other numbers of seeds. Which dialog, session and fold a turn is of, the first run says.
+    all runs, and signs are flipped by whole dialogs; speakers stand in for them where a corpus has none. With several seeds a
+    turn counts by the share of them that is right; runs may have other numbers of seeds. Which dialog, session and fold a turn
+    is of, the first run says.
     """
     shared = shared_turns(runs)
     facts = runs[0].facts.loc[shared]
@@ -85,7 +94,14 @@ def compare(runs, resamples=10_000):
             + part_rows(titled, pairs, "fold", dict(sorted(by_fold.items())))
         ),
         change_rows(titled, pairs, right, facts["class"].to_numpy(str), classes),
-        facts[["split", "class"]].assign(**dict(zip(names, right, strict=True))).rename_axis("turn_id").reset_index(),
+        pd.concat(
+            [
+                facts[["split", "class"]].assign(run=name, right=of_run).rename_axis("turn_id").reset_index()
+                for name, of_run in zip(names, right, strict=True)
+            ],
+            ignore_index=True,
+        ),
+        clusters(facts),
     )
 
 

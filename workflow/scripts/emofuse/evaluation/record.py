@@ -15,8 +15,8 @@ HEAD = "# What the results of this run were made with. `snakemake compare` reads
 def keep_record(made, scores, output):
     """Write what a run was made with as YAML.
 
-    made: {'code': {script: fingerprint}, 'leaks': {name: sentence}, 'config': the keys that matter}; the version of emofuse is
-    put before it. scores: {protocol: its scores.parquet}, whose digests say which results it is about.
+    made: {'code': {file: fingerprint}, 'leaks': {name: sentence}, 'notice': of the corpus, 'config': the keys that matter}; the
+    version of emofuse is put before it. scores: {protocol: its scores.parquet}, whose digests say which results it is about.
     """
     record = {"emofuse": VERSION, **made, "scores": {protocol: digest(path) for protocol, path in scores.items()}}
     with whole(output) as partial:
@@ -32,9 +32,17 @@ def read_record(path):
         record = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         record = None
-    if not isinstance(record, dict) or not {"emofuse", "code", "leaks", "config", "scores"} <= set(record):
+    if not _is_record(record):
         raise EmofuseError(f"{path} is cut short or damaged; delete it and run again, which makes it alone.")
     return record
+
+
+def _is_record(record):
+    """Whether that is what `keep_record` writes, as far as others take entries out of it."""
+    if not isinstance(record, dict) or "emofuse" not in record:
+        return False
+    sections = [record.get(name) for name in ("code", "leaks", "config", "scores")]
+    return all(isinstance(section, dict) for section in sections) and isinstance(sections[2].get("protocols"), list)
 
 
 def digest(path):

@@ -22,7 +22,8 @@ class Tested:
     """A run under one protocol. classes: names in order. seeds: of its trainings. folds: a Fold a seed of all its test turns,
     sorted by turn, with the final system (CHOSEN) and those that it may be. facts: the turns' rows of the splits, by turn, with
     the `split` that tests each. frames: {split: all its turns as a DataFrame by turn}. left_out: {turn: why it has no
-    prediction}. subset: which turns the splits are of."""
+    prediction}. subset: which turns the splits are of. refit: whether what is said of test turns comes of a training that took
+    the validation part too."""
 
     name: str
     classes: list[str]
@@ -32,6 +33,7 @@ class Tested:
     frames: dict[str, pd.DataFrame]
     left_out: dict[str, str]
     subset: str
+    refit: bool
 
 
 def read_tested(run, protocol):
@@ -65,6 +67,7 @@ def read_tested(run, protocol):
             raise EmofuseError(f"{where}: its predictions are not those that were evaluated; {finish(run.name)}")
         fold.predictions = {s: fold.predictions[s] for s in candidates(fold.predictions)}
         fold.predictions[CHOSEN] = pd.Index(classes).get_indexer(said.loc[fold.turns])
+    metadata = [read_metadata(path) for path in predictions]
     tested_in = chosen.drop_duplicates("turn_id").set_index("turn_id")["split"]
     order = np.argsort(pooled[0].turns)
     return Tested(
@@ -74,8 +77,9 @@ def read_tested(run, protocol):
         [fold.where(order) for fold in pooled],
         facts.assign(split=tested_in.loc[facts.index]).iloc[order],
         frames,
-        {turn: why for path in predictions for turn, why in json.loads(read_metadata(path)["left_out"]).items()},
+        {turn: why for of in metadata for turn, why in json.loads(of["left_out"]).items()},
         read_metadata(next(iter(splits.values())))["subset"],
+        any(json.loads(of["refit"]) for of in metadata),
     )
 
 
@@ -140,16 +144,20 @@ def _why(turn, run, other):
 
 def folds_apart(first, other):
     """How the folds of a run differ from another's: {tested: turns of both that another fold tests; trained: how many of the
-    folds of both have another training part; folds: of both; sizes: mean training turns of each run in these}."""
+    folds of both are trained on other turns; folds: of both; sizes: mean number of turns that each run trains these on}."""
     both = first.facts.index.intersection(other.facts.index)
     common = [split for split in first.frames if split in other.frames]
-    training = [
-        {split: set(run.frames[split].index[run.frames[split]["part"] == "train"]) for split in common}
-        for run in (first, other)
-    ]
+    training = [{split: _fitted(run, split) for split in common} for run in (first, other)]
     return {
         "tested": int((first.facts.loc[both, "split"] != other.facts.loc[both, "split"]).sum()),
         "trained": sum(training[0][split] != training[1][split] for split in common),
         "folds": len(common),
         "sizes": [float(np.mean([len(turns) for turns in of.values()])) if of else 0.0 for of in training],
     }
+
+
+def _fitted(run, split):
+    """The turns that a fold of a run is trained on in the end."""
+    frame = run.frames[split]
+    parts = ["train", "val"] if run.refit else ["train"]
+    return set(frame.index[frame["part"].isin(parts)]) - run.left_out.keys()

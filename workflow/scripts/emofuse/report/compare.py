@@ -7,12 +7,11 @@ import matplotlib
 import pyarrow as pa
 
 from emofuse.evaluation.comparison import compare
-from emofuse.evaluation.folds import clusters
 from emofuse.evaluation.runs import find_runs, shared_protocols
 from emofuse.evaluation.tested import not_shared, read_tested, unlike
 from emofuse.report.comparison.names import FIGURE, SETTINGS_TABLE, TABLES
 from emofuse.report.comparison.settings import settings_table
-from emofuse.report.comparison.tables import tables
+from emofuse.report.comparison.tables import bootstrap, tables
 from emofuse.report.comparison.words import cautions, pair_sentences
 from emofuse.report.drawing import save
 from emofuse.report.figures.differences import draw_differences
@@ -33,7 +32,8 @@ def make_comparison(results, corpus, names, notice, page, resamples=10_000):
     """Write the page, and beside it the tables: of each protocol in a folder of its name, with the figure and turns.parquet.
 
     results: the folder of all results. names: of the runs, in order; the first is what the others are compared with. notice:
-    of the corpus, or ''. page: the HTML file. Raises EmofuseError for all that keeps the runs from being compared.
+    of the corpus, or '', for runs whose record says none. page: the HTML file. Raises EmofuseError for all that keeps the runs
+    from being compared.
     """
     folder, runs = Path(page).parent, find_runs(results, corpus, names)
     tested = read_all(runs)
@@ -49,18 +49,21 @@ def make_comparison(results, corpus, names, notice, page, resamples=10_000):
     write_table(settings, folder, card)
     for protocol, found in compared.items():
         of_protocol, own = tested[protocol], folder / protocol
-        made = tables(found, not_shared(of_protocol), [len(run.seeds) for run in of_protocol])
+        several = any(len(run.seeds) > 1 for run in of_protocol)
+        made = tables(found, not_shared(of_protocol), several)
         for table in made.values():
             write_table(table, own, [*card, ("Protocol", [protocol_title(protocol)])])
-        write_turns(found.turns, own / "turns.parquet")
+        right = pa.Table.from_pandas(found.turns, TURNS_SCHEMA, preserve_index=False)
+        write_parquet(own / "turns.parquet", right)
         with matplotlib.rc_context(STYLE):
             save(draw_differences(found), own, FIGURE)
-        lead += pair_sentences(found, protocol)
+        lead += pair_sentences(found, protocol, several)
         sections.append(_section(protocol, of_protocol, found, made, own))
+    notices = dict.fromkeys((run.record or {}).get("notice", notice) for run in runs)
     write_page(
         page,
         "compare.html.j2",
-        Run(corpus, " + ".join(names), notice, {"leaks": {}}),
+        Run(corpus, " + ".join(names), " ".join(filter(None, notices)), {"leaks": {}}),
         names=names,
         lead=lead,
         leaking={run.name: run.record["leaks"] for run in runs if run.record and run.record["leaks"]},
@@ -89,13 +92,6 @@ def read_all(runs):
     return tested
 
 
-def write_turns(turns, path):
-    """Write which turns each run has right, a row a turn and run."""
-    names = [name for name in turns if name not in ("turn_id", "split", "class")]
-    long = turns.melt(["turn_id", "split", "class"], names, var_name="run", value_name="right")
-    write_parquet(path, pa.Table.from_pandas(long, TURNS_SCHEMA, preserve_index=False))
-
-
 def _section(protocol, tested, found, made, folder):
     """What the template shows of a protocol."""
     drawn = base64.b64encode((folder / f"{FIGURE}.svg").read_bytes()).decode()
@@ -103,8 +99,8 @@ def _section(protocol, tested, found, made, folder):
     return {
         "name": protocol,
         "title": protocol_title(protocol),
-        "turns": len(found.turns),
-        "clusters": clusters(tested[0].facts),
+        "turns": found.tested,
+        "clusters": found.clusters,
         "own": [(run.name, len(run.facts)) for run in tested],
         "tables": [
             {**page_table(table), "name": f"{protocol}-{name}", "title": TABLES[name], "file": f"{protocol}/{name}"}
@@ -115,8 +111,8 @@ def _section(protocol, tested, found, made, folder):
             {
                 "name": f"{protocol}-{FIGURE}",
                 "title": "Differences",
-                "caption": "In points, with 95 % intervals by bootstrap over dialogs within sessions; the diamond is of all"
-                " turns. Right of the line the run that is named first is better.",
+                "caption": f"In points, with 95 % intervals {bootstrap(found)}. The diamond is of all turns. Right of the"
+                " line the run that is named first is better.",
                 "source": f"data:image/svg+xml;base64,{drawn}",
             }
         ],

@@ -26,8 +26,9 @@ def settings_table(runs):
     )
     caption = (
         "Keys of the config in which these runs differ, of those that can change results; defaults are filled in. An encoder, a"
-        " classifier or a system that only some of them have stands in one row. code: fingerprints of the scripts whose results"
-        " differ by their code; emofuse: the version that evaluated the run."
+        " classifier or a system that only some of them have stands in one row. code: fingerprints of the files that results"
+        " were made by, where these differ; drawn_by: the seed that splits were drawn by; emofuse: the version that evaluated"
+        " the run."
     )
     if len(known) < len(runs):
         without = ", ".join(run.name for run in runs if not run.record)

@@ -13,10 +13,10 @@ PAIR = ["Run", "Less"]
 TESTED = {"difference": "Points", "p": "p", "p_holm": "p, Holm", "holds": "Holds"}
 
 
-def tables(compared, left_out, seeds):
+def tables(compared, left_out, several_seeds):
     """{name: Table} of a `evaluation.comparison.Compared`.
 
-    left_out: rows of `tested.not_shared`. seeds: the number of seeds of each run.
+    left_out: rows of `tested.not_shared`. several_seeds: whether a run has more than one.
     """
     made = [
         scores_table(compared),
@@ -24,10 +24,20 @@ def tables(compared, left_out, seeds):
         systems_table(compared),
         parts_table(compared, "class"),
         parts_table(compared, "fold"),
-        changes_table(compared, max(seeds) > 1),
+        changes_table(compared, several_seeds),
         left_out_table(left_out),
     ]
     return {table.name: table for table in made}
+
+
+def bootstrap(compared):
+    """What the intervals of a Compared are by, and what is in them."""
+    if compared.clusters == "dialogs":
+        return BOOTSTRAP
+    return (
+        "by bootstrap over whole speakers, drawn all together: other speakers, scored by these trained models; another training"
+        " is not in them"
+    )
 
 
 def scores_table(compared):
@@ -40,8 +50,8 @@ def scores_table(compared):
 
     spread = of("seed_sd")
     caption = (
-        f"The final system of each run on the {len(compared.turns):,} turns that all of them test, in percent, with 95 %"
-        f" intervals {BOOTSTRAP}."
+        f"The final system of each run on the {compared.tested:,} turns that all of them test, in percent, with 95 %"
+        f" intervals {bootstrap(compared)}."
     )
     if spread.notna().any(axis=None):
         caption += " Of runs with several seeds the mean ± the standard deviation over them."
@@ -59,9 +69,10 @@ def differences_table(compared):
         else ", for it is one comparison"
     )
     caption = (
-        f"The final system of one run less that of another, in points, with 95 % intervals {BOOTSTRAP}. p: sign flips of whole"
-        f" dialogs, two-sided. Holds: yes where p is below 0.05{family}. Over folds: 95 % interval of"
-        " Student's t over the folds of the first run, which has other speakers in it where folds keep them apart."
+        f"The final system of one run less that of another, in points, with 95 % intervals {bootstrap(compared)}. p: sign flips"
+        f" of whole {compared.clusters}, two-sided. Holds: yes where p is below 0.05{family}. Over folds: the mean of the"
+        " differences in each fold of the first run, with the 95 % interval of Student's t, which has other speakers in it"
+        " where folds keep them apart."
     )
     return _tested("differences", caption, rows, dict(zip(("run", "less"), PAIR, strict=True)), folds=True)
 
@@ -76,9 +87,9 @@ def systems_table(compared):
     family = len(rows[rows["measure"] == "wa"])
     caption = (
         "Systems of the same name and modalities in all runs: WA and UA in percent of both, and the difference in points, with"
-        f" 95 % intervals {BOOTSTRAP}. p: sign flips of whole dialogs. Holds: yes where p is below 0.05 after Holm's correction"
-        f" for all {family} comparisons of this table, of each measure. The same name says nothing of settings: an encoder or"
-        " classifier of that name may be another one, see what differs."
+        f" 95 % intervals {bootstrap(compared)}. p: sign flips of whole {compared.clusters}. Holds: yes where p is below 0.05"
+        f" after Holm's correction for all {family} comparisons of this table, of each measure. The same name says nothing of"
+        " settings: an encoder or classifier of that name may be another one, see what differs."
     )
     heads = {"run": PAIR[0], "less": PAIR[1], "system": "System"} if several else {"system": "System"}
     return _tested("systems", caption, rows, heads, scored=True)
@@ -96,22 +107,21 @@ def _tested(name, caption, rows, heads, scored=False, folds=False):
     for measure in ("wa", "ua"):
         # Of one comparison Holm's p is p.
         tests = {column: title for column, title in TESTED.items() if column != "p_holm" or len(order) > 1}
-        shown = (
-            {"first": rows["less"].iloc[0], "second": "Run" if "run" in heads else rows["run"].iloc[0]}
-            if scored
-            else {}
-        )
+        # 'of a', which no other column is called whatever the run's name is.
+        second = "of the run" if "run" in heads else f"of {rows['run'].iloc[0]}"
+        shown = {"first": f"of {rows['less'].iloc[0]}", "second": second} if scored else {}
         for column, title in (shown | tests).items():
             columns[MEASURES[measure], title] = wide[column, measure]
         if folds:
-            columns[MEASURES[measure], "Over folds"] = wide["difference", measure]
+            # An interval of Student's t lies around the mean of the folds.
+            columns[MEASURES[measure], "Over folds"] = (wide["fold_low", measure] + wide["fold_high", measure]) / 2
         for ends, low, over in zip(bounds, ("low", "high"), ("fold_low", "fold_high"), strict=True):
             ends[MEASURES[measure], "Points"] = wide[low, measure]
             if folds:
                 ends[MEASURES[measure], "Over folds"] = wide[over, measure]
     values = pd.DataFrame(columns).loc[order].rename_axis(list(heads.values()))
     ends = tuple(pd.DataFrame(of).loc[order].reindex(columns=values.columns) for of in bounds)
-    digits = {column: P for column in columns if column[1].startswith("p")}
+    digits = {column: P for column in columns if column[1] in (TESTED["p"], TESTED["p_holm"])}
     return Table(name, caption, values, digits=digits, bounds=ends)
 
 
@@ -122,11 +132,11 @@ def parts_table(compared, by):
     heads = [PAIR[0], PAIR[1], by.capitalize()]
     what = "Recall of each class" if by == "class" else "WA and UA in each fold of the first run"
     caption = (
-        f"{what}, of the final systems, in percent, and the difference in points with 95 % intervals {BOOTSTRAP}. These were"
-        " not tested: they are there to be looked at."
+        f"{what}, of the final systems, in percent, and the difference in points with 95 % intervals {bootstrap(compared)}."
+        " These were not tested: they are there to be looked at."
     )
     if by == "fold":
-        caption += " A fold has few dialogs, and where it has one its interval is a point."
+        caption += f" A fold has few {compared.clusters}, and where it has one its interval is a point."
     numbers = ["first", "second", "difference", "low", "high"]
     wide = rows.assign(part=rows["part"].map(title)).pivot(index=["run", "less", "part"], columns="measure")
     order = list(dict.fromkeys(zip(rows["run"], rows["less"], rows["part"].map(title), strict=True)))

@@ -11,9 +11,10 @@ from emofuse.report.pages import points
 from emofuse.report.sections.findings import listed
 
 
-def pair_sentences(compared, protocol):
+def pair_sentences(compared, protocol, several_seeds=False):
     """A sentence or two a pair of runs: by how much the one is above the other, how sure that is, and whether it holds."""
-    said, turns, title = [], len(compared.turns), protocol_title(protocol)
+    digits, means = (1, " (means over all pairs of a seed of each)") if several_seeds else (0, "")
+    said, turns, title = [], compared.tested, protocol_title(protocol)
     several = len(compared.pairs) > 1
     for (run, less), rows in compared.differences.groupby(["run", "less"], sort=False):
         of = rows.set_index("measure")
@@ -27,7 +28,8 @@ def pair_sentences(compared, protocol):
         said.append(
             f"{run} is {wa} {less} in WA {parts[0]} and {ua} it in UA {parts[1]}, on the {turns:,} turns that"
             f" {'all runs' if several else 'both'} test under the protocol {title}. {_verdict(of['holds'])} It has"
-            f" {other['gained']:,.10g} turns right that {less} has not, and {less} {other['lost']:,.10g} that it has not."
+            f" {other['gained']:,.{digits}f} turns right that {less} has not, and {less} {other['lost']:,.{digits}f} that it"
+            f" has not{means}."
         )
     return said
 
@@ -78,16 +80,24 @@ def cautions(runs, tested, compared):
             )
         )
     found.append(("Seeds", _seeds(runs, named)))
-    if spread := _spread(runs, named):
+    if spread := _spread(runs, named, next(iter(tested))):
         found.append(("Only seeds differ", spread))
-    found.append(
-        (
-            "What intervals hold",
-            "They are of other dialogs of these speakers, scored by these trained models. Another training of the same run"
-            " would differ too, and other speakers are in none of them but those over folds.",
-        )
-    )
+    found.append(("What intervals hold", _intervals(next(iter(compared.values())).clusters)))
     return found
+
+
+def _intervals(clusters):
+    """What is in the intervals, which draw dialogs or speakers."""
+    again = "Another training of the same run would differ too"
+    if clusters == "dialogs":
+        return (
+            f"They are of other dialogs of these speakers, scored by these trained models. {again}, and other speakers are in"
+            " none of them but those over folds."
+        )
+    return (
+        "This corpus says of no turns that they are of one dialog, so intervals and tests draw whole speakers, all together:"
+        f" they are of other speakers, scored by these trained models. {again}."
+    )
 
 
 def _leaks(runs):
@@ -125,8 +135,8 @@ def _folds(first, other):
     if apart["trained"]:
         sizes = " and ".join(f"{size:,.0f}" for size in apart["sizes"])
         said.append(
-            f"{apart['trained']} of {apart['folds']} folds have another training part (on average {sizes} turns): what differs"
-            " may be how much was trained on, and not how"
+            f"{apart['trained']} of {apart['folds']} folds are trained on other turns (on average {sizes}): what differs may be"
+            " what was trained on, and not how"
         )
     return f"{first.name} and {other.name}: {'; '.join(said)}." if said else ""
 
@@ -144,13 +154,21 @@ def _seeds(runs, tested):
     )
 
 
-def _spread(runs, tested):
-    """Of runs that differ in their seeds alone, how far all these trainings scatter; '' of others."""
+def _spread(runs, tested, protocol):
+    """Of runs that differ in their seeds alone, how far all these trainings scatter under a protocol; '' of others. A seed that
+    several runs have is one training."""
     if not only_seeds(runs):
         return ""
-    final = [np.mean(fold.predictions[CHOSEN] == fold.truth) for run in tested for fold in run.folds]
+    final = {
+        seed: np.mean(fold.predictions[CHOSEN] == fold.truth)
+        for run in tested
+        for seed, fold in zip(run.seeds, run.folds, strict=True)
+    }
+    if len(final) < 2:
+        return ""
+    wa = 100 * np.array(list(final.values()))
     return (
         "These runs differ in nothing else, so their difference is one draw of how trainings scatter and says nothing of one"
-        f" way against another: the {len(final)} trainings have a standard deviation of {100 * np.std(final, ddof=1):.1f}"
-        f" points of WA, from {100 * min(final):.1f} to {100 * max(final):.1f} %."
+        f" way against another: under the protocol {protocol_title(protocol)} the {len(wa)} trainings have a standard deviation"
+        f" of {np.std(wa, ddof=1):.1f} points of WA, from {min(wa):.1f} to {max(wa):.1f} %."
     )
