@@ -3,12 +3,12 @@
 from emofuse.clips import files
 
 # Their clips are cut to be measured, and are then there.
-TRIED = sorted({plan.labelled_dialogs[len(plan.labelled_dialogs) * k // 4] for k in (1, 2, 3) if plan.labelled_dialogs})
+MEASURED = sorted({plan.labelled_dialogs[len(plan.labelled_dialogs) * k // 4] for k in (1, 2, 3) if plan.labelled_dialogs})
 
 
-def tried(modality, root):
+def measured(modality, root):
     """The manifests of the dialogs that are measured."""
-    return [str(files.manifest_path(root, modality, dialog)) for dialog in TRIED]
+    return [str(files.manifest_path(root, modality, dialog)) for dialog in MEASURED]
 
 
 def forecast_encoders():
@@ -22,7 +22,7 @@ def forecast_encoders():
             "frozen": plan.encoders.is_frozen(modality, name),
             "clips": plan.read_root(modality),
             "roots": plan.clip_roots[modality],
-            "manifests": tried(modality, plan.read_root(modality)),
+            "manifests": measured(modality, plan.read_root(modality)),
         }
         for modality, name in plan.checked
         if modality in plan.modalities
@@ -43,7 +43,7 @@ rule plan:
         words="results/<corpus>/words.parquet" if "text" in plan.modalities else [],
         splits=split_files([other for split in plan.splits for other in plan.splits_behind(split)]),
         selection=split_files([plan.selection] if plan.choices else []),
-        manifests=[path for m in plan.modalities for root in plan.clip_roots[m] for path in tried(m, root)],
+        manifests=[path for m in plan.modalities for root in plan.clip_roots[m] for path in measured(m, root)],
         encoders=there,
     log:
         "results/<corpus>/<run>/logs/plan.log",
