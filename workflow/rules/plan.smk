@@ -3,7 +3,9 @@
 from emofuse.clips import files
 
 # Their clips are cut to be measured, and are then there.
-MEASURED = sorted({plan.labelled_dialogs[len(plan.labelled_dialogs) * k // 4] for k in (1, 2, 3) if plan.labelled_dialogs})
+MEASURED = sorted(
+    {plan.labelled_dialogs[len(plan.labelled_dialogs) * k // 4] for k in (1, 2, 3) if plan.labelled_dialogs}
+)
 
 
 def measured(modality, root):
