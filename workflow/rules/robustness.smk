@@ -54,11 +54,7 @@ def degraded(wildcards):
 
 def of_fold(pattern):
     """An input function: a path pattern of the encoders of a fold and of its refit, of the first seed."""
-    return lambda w: [
-        pattern.format(modality=m, encoder=encoder_of(m), split=split, seed=plan.seeds[0])
-        for split in dict.fromkeys([w.split, speaking(w.split)])
-        for m in plan.modalities
-    ]
+    return lambda w: exported(pattern, dict.fromkeys([w.split, speaking(w.split)]))(w)
 
 
 rule degrade:

@@ -222,13 +222,14 @@ def _what(job):
 def _space(run, found, jobs, table, seconds):
     """Rows of what lies on disk: clips, encoders, embeddings, resume states."""
     rows, total = [], sum(seconds.values())
-    for entry in {(e["modality"], root): e for e in run.encoders for root in e["roots"]}.values():
-        for root in entry["roots"]:
-            paths = [path for path in Path(root, entry["modality"]).glob("*.manifest.tsv") if _is_of(path, seconds)]
-            manifests = {path: read_manifests([path]) for path in paths}
-            of_dialogs = {path: seconds[path.name.removesuffix(".manifest.tsv")] for path in paths}
-            there, whole = space.clips_bytes(manifests, of_dialogs, total)
-            rows.append({"what": f"{root}/{entry['modality']}", "bytes": whole, "bytes_there": there})
+    for modality, root in dict.fromkeys((e["modality"], root) for e in run.encoders for root in e["roots"]):
+        dialogs = {
+            path: path.name.removesuffix(".manifest.tsv") for path in Path(root, modality).glob("*.manifest.tsv")
+        }
+        of_dialogs = {path: seconds[dialog] for path, dialog in dialogs.items() if dialog in seconds}
+        manifests = {path: read_manifests([path]) for path in of_dialogs}
+        there, whole = space.clips_bytes(manifests, of_dialogs, total)
+        rows.append({"what": f"{root}/{modality}", "bytes": whole, "bytes_there": there})
     at = f"{run.corpus}/{run.run}"
     for key, of_encoder in found.items():
         trained = sum(1 for j in jobs if j.rule == "fine_tune" and (j.of["modality"], j.of["encoder"]) == key)
@@ -250,12 +251,7 @@ def _space(run, found, jobs, table, seconds):
                     "bytes_there": space.folder_bytes(f"{at}/embeddings/{name}"),
                 }
             )
-    unique = {row["what"]: dict.fromkeys(COLUMNS, "") | {"stage": "disk"} | row for row in rows}
-    return list(unique.values())
-
-
-def _is_of(path, seconds):
-    return path.name.removesuffix(".manifest.tsv") in seconds
+    return [dict.fromkeys(COLUMNS, "") | {"stage": "disk"} | row for row in rows]
 
 
 def differences(protocols, frames):

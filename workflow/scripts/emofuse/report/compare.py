@@ -1,6 +1,5 @@
 """Lays finished runs of one corpus side by side on one page: what differs, scores, paired differences, turns that changed."""
 
-import base64
 from pathlib import Path
 
 import matplotlib
@@ -9,7 +8,7 @@ import pyarrow as pa
 from emofuse.evaluation.comparison import compare
 from emofuse.evaluation.runs import find_runs, shared_protocols
 from emofuse.evaluation.tested import not_shared, read_tested, unlike
-from emofuse.report.comparison.names import FIGURE, SETTINGS_TABLE, TABLES
+from emofuse.report.comparison.names import FIGURE, TABLES
 from emofuse.report.comparison.settings import settings_table
 from emofuse.report.comparison.tables import bootstrap, tables
 from emofuse.report.comparison.words import cautions, pair_sentences
@@ -17,9 +16,9 @@ from emofuse.report.drawing import save
 from emofuse.report.figures.differences import draw_differences
 from emofuse.report.figures.style import STYLE
 from emofuse.report.outputs import protocol_title
-from emofuse.report.pages import page_table, write_page
+from emofuse.report.pages import drawing, page_table, write_page
 from emofuse.report.run import Run
-from emofuse.report.table import Table, write_table
+from emofuse.report.table import write_table
 from emofuse.runtime.errors import EmofuseError, listing
 from emofuse.runtime.store import write_parquet
 
@@ -38,7 +37,7 @@ def make_comparison(results, corpus, names, notice, page, resamples=10_000):
     folder, runs = Path(page).parent, find_runs(results, corpus, names)
     tested = read_all(runs)
     compared = {protocol: compare(of, resamples) for protocol, of in tested.items()}
-    settings = settings_table(runs) or Table(SETTINGS_TABLE, "Fewer than two of these runs have a record.", _nothing())
+    settings = settings_table(runs)
     sections, lead = [], []
     warned = cautions(runs, tested, compared)
     card = [
@@ -94,7 +93,10 @@ def read_all(runs):
 
 def _section(protocol, tested, found, made, folder):
     """What the template shows of a protocol."""
-    drawn = base64.b64encode((folder / f"{FIGURE}.svg").read_bytes()).decode()
+    caption = (
+        f"In points, with 95 % intervals {bootstrap(found)}. The diamond is of all turns. Right of the line the run that is"
+        " named first is better."
+    )
     shown = {name: table for name, table in made.items() if len(table.values)}
     return {
         "name": protocol,
@@ -107,15 +109,7 @@ def _section(protocol, tested, found, made, folder):
             for name, table in shown.items()
         ],
         "empty": [table.caption for name, table in made.items() if name not in shown],
-        "figures": [
-            {
-                "name": f"{protocol}-{FIGURE}",
-                "title": "Differences",
-                "caption": f"In points, with 95 % intervals {bootstrap(found)}. The diamond is of all turns. Right of the"
-                " line the run that is named first is better.",
-                "source": f"data:image/svg+xml;base64,{drawn}",
-            }
-        ],
+        "figures": [drawing(folder, FIGURE, "Differences", caption) | {"name": f"{protocol}-{FIGURE}"}],
     }
 
 
@@ -126,10 +120,3 @@ def _settings(table):
         "columns": list(table.values),
         "rows": [(key, list(values)) for key, values in zip(table.values.index, table.values.to_numpy(), strict=True)],
     }
-
-
-def _nothing():
-    """An empty frame for a table of settings."""
-    import pandas as pd
-
-    return pd.DataFrame({"Value": []}, index=pd.Index([], name="Key"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import jinja2
 
 from emofuse.report.outputs import TABLE_FORMATS
+from emofuse.report.table import shown_p
 from emofuse.runtime.store import whole
 
 
@@ -89,6 +90,18 @@ def page_table(table):
         "columns": list(columns.get_level_values(-1)),
         "rows": rows,
     }
+
+
+def drawing(folder, name, title, caption):
+    """A drawn figure, <folder>/<name>.svg, as the template's `drawings` show it: the file as a data URI."""
+    image = base64.b64encode(Path(folder, f"{name}.svg").read_bytes()).decode()
+    return {"name": name, "title": title, "caption": caption, "source": f"data:image/svg+xml;base64,{image}"}
+
+
+def p_value(value):
+    """0.0142 -> 'p = 0.014', 0.0001 -> 'p < 0.001'."""
+    shown = shown_p(value)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
 
 
 def duration(seconds):

@@ -1,6 +1,5 @@
 """Lays out what noise and other degradations of the test part do to a run's systems."""
 
-import base64
 import json
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from emofuse.report.drawing import save
 from emofuse.report.figures.robustness import draw_robustness
 from emofuse.report.figures.style import STYLE
 from emofuse.report.outputs import MODALITY_TITLES, split_title
-from emofuse.report.pages import page_table, write_page
+from emofuse.report.pages import drawing, page_table, write_page
 from emofuse.report.scores import BOOTSTRAP
 from emofuse.report.systems import modality_title, system_title
 from emofuse.report.table import Table, write_table
@@ -40,7 +39,6 @@ def make_robustness(run, splits, scores, page):
     write_table(table, folder / "tables", card)
     with matplotlib.rc_context(STYLE):
         save(draw_robustness(panels_of(rows, degradations, fused)), folder / "figures", NAME)
-    drawn = base64.b64encode((folder / f"figures/{NAME}.svg").read_bytes()).decode()
     found = [name for name in degradations if name in set(rows["degradation"])]
     folds = read_folds(splits)
     caption = (
@@ -59,9 +57,7 @@ def make_robustness(run, splits, scores, page):
         seed=told["seed"],
         how={degradations[name]["TITLE"]: degradations[name]["SENTENCE"] for name in found},
         card=card,
-        figures=[
-            {"name": NAME, "title": TITLE, "caption": caption, "source": f"data:image/svg+xml;base64,{drawn}"},
-        ],
+        figures=[drawing(folder / "figures", NAME, TITLE, caption)],
         table={**page_table(table), "name": f"{NAME}-table", "title": TITLE},
     )
 

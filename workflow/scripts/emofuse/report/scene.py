@@ -1,6 +1,5 @@
 """Lays out what recognising the scene is worth, and what context brings where scenes recur and where they are new."""
 
-import base64
 from pathlib import Path
 
 import matplotlib
@@ -19,7 +18,7 @@ from emofuse.report.outputs import (
     protocol_title,
     scene_table_names,
 )
-from emofuse.report.pages import page_table, write_page
+from emofuse.report.pages import drawing, page_table, write_page
 from emofuse.report.scores import BOOTSTRAP
 from emofuse.report.sources import read_frame
 from emofuse.report.systems import MEASURES, shown_systems, system_title
@@ -56,7 +55,6 @@ def make_scene(run, splits, evaluations, scenes, page):
         write_table(table, folder / "tables", card)
     with matplotlib.rc_context(STYLE):
         save(draw_scenes(scored[scored["measure"] == "wa"], rows_of(scored)), folder / "figures", SCENE_FIGURE)
-    drawn = base64.b64encode((folder / f"figures/{SCENE_FIGURE}.svg").read_bytes()).decode()
     sizes = counted(by_protocol(splits)[NEW_SCENES])
     write_page(
         page,
@@ -65,14 +63,7 @@ def make_scene(run, splits, evaluations, scenes, page):
         lead=[*worth_of_scenes(scored, worth, order[0], sizes["turns"]), *worth_of_context(gains, order[0])],
         sizes=sizes,
         card=card,
-        figures=[
-            {
-                "name": SCENE_FIGURE,
-                "title": "Systems with and without the scene",
-                "caption": CAPTION,
-                "source": f"data:image/svg+xml;base64,{drawn}",
-            }
-        ],
+        figures=[drawing(folder / "figures", SCENE_FIGURE, "Systems with and without the scene", CAPTION)],
         tables=[{**page_table(table), "name": name, "title": SCENE_TABLES[name]} for name, table in made.items()],
     )
 

@@ -38,11 +38,16 @@ def _cell(value, digits, spread=None, low=None, high=None):
     if pd.isna(value):
         return "–"
     if digits == P:
-        return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
+        return shown_p(value)
     shown = f"{value:,.{digits}f}"
     if spread is not None and digits != 0:
         shown += f" ± {spread:,.{digits}f}"
     return shown if low is None else f"{shown} [{low:,.{digits}f}, {high:,.{digits}f}]"
+
+
+def shown_p(value):
+    """0.0142 -> '0.014', 0.0001 -> '< 0.001'."""
+    return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
 
 
 def write_table(table, folder, card):

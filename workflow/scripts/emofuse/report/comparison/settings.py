@@ -10,13 +10,14 @@ ABSENT = "–"
 
 
 def settings_table(runs):
-    """The Table of the keys that differ, a column a run; None where no record or fewer than two are there.
+    """The Table of the keys that differ, a column a run; without a row where fewer than two have a record.
 
     runs: [`evaluation.runs.Finished`]. Those without a record are in the caption.
     """
     known = [run for run in runs if run.record]
     if len(known) < 2:
-        return None
+        nothing = pd.DataFrame({"Value": []}, index=pd.Index([], name="Key"))
+        return Table(SETTINGS_TABLE, "Fewer than two of these runs have a record.", nothing)
     records = [
         run.record["config"] | {"code": run.record["code"], "emofuse": str(run.record["emofuse"])} for run in known
     ]

@@ -7,7 +7,7 @@ from emofuse.evaluation.tested import folds_apart
 from emofuse.fusion.systems import CHOSEN
 from emofuse.report.comparison.settings import only_seeds
 from emofuse.report.outputs import protocol_title
-from emofuse.report.pages import points
+from emofuse.report.pages import p_value, points
 from emofuse.report.sections.findings import listed
 
 
@@ -36,12 +36,10 @@ def pair_sentences(compared, protocol, several_seeds=False):
 
 def _one(row, measure, several):
     """'(95 % interval +0.4 to +4.1, p = 0.020)'."""
-    p = f"p {_p(row['p'])}" + (f", after Holm's correction {_p(row['p_holm'])}" if several else "")
+    p = p_value(row["p"])
+    if several:
+        p += f", after Holm's correction {p_value(row['p_holm']).removeprefix('p ')}"
     return f"(95 % interval {100 * row['low']:+.1f} to {100 * row['high']:+.1f} points, {p})"
-
-
-def _p(value):
-    return f"= {value:.3f}" if value >= 0.0005 else "< 0.001"
 
 
 def _verdict(holds):

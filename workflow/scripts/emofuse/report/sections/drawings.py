@@ -1,8 +1,5 @@
 """The drawn figures by section of the report."""
 
-import base64
-from pathlib import Path
-
 from emofuse.report.outputs import (
     ACCURACY_FIGURES,
     LOSS_FIGURES,
@@ -11,6 +8,7 @@ from emofuse.report.outputs import (
     figure_names,
     figure_title,
 )
+from emofuse.report.pages import drawing
 
 
 def figure_sections(folder, modalities, trained, pca_split, watched):
@@ -24,13 +22,6 @@ def figure_sections(folder, modalities, trained, pca_split, watched):
     place |= dict.fromkeys([*LOSS_FIGURES.values(), *ACCURACY_FIGURES.values()], "training")
     place |= dict.fromkeys(PCA_FIGURES.values(), "vectors")
     for name in names:
-        image = base64.b64encode((Path(folder) / f"{name}.svg").read_bytes()).decode()
-        sections[place[name]].append(
-            {
-                "name": name,
-                "title": figure_title(name),
-                "caption": figure_caption(name, pca_split, watched),
-                "source": f"data:image/svg+xml;base64,{image}",
-            }
-        )
+        shown = drawing(folder, name, figure_title(name), figure_caption(name, pca_split, watched))
+        sections[place[name]].append(shown)
     return sections

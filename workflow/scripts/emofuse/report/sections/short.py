@@ -1,7 +1,7 @@
 """What the first screen of the report says: at most ten lines, each with the sections that back it."""
 
 from emofuse.report.confusion import most_confused
-from emofuse.report.pages import points
+from emofuse.report.pages import p_value, points
 from emofuse.report.sections.findings import what_fusion_gave
 
 CAUTIONS = 2  # that are worth a line here: those about the most points
@@ -51,9 +51,8 @@ def _final(findings):
 def _fusion(findings, clusters):
     single, said = findings["single"], what_fusion_gave(findings)
     if (findings["fused"] or findings["named"]) and not single["same"] and single["p"] == single["p"]:
-        p = f"= {single['p']:.3f}" if single["p"] >= 0.0005 else "< 0.001"
         holds = "holds" if single["holds"] else "does not hold"
-        said += f" Paired test by {clusters}, corrected for all comparisons: p {p}, the difference {holds}."
+        said += f" Paired test by {clusters}, corrected for all comparisons: {p_value(single['p'])}, the difference {holds}."
     return "Fusion", said, [("which differences hold", "#differences")]
 
 
